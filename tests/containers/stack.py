@@ -18,6 +18,11 @@ _ROUND = (
     "import json, pathlib; p = pathlib.Path('server/runs/first/round.json');"
     "print(p.read_text() if p.is_file() else '{\"round\": 0}')"
 )
+_ASKED = (
+    "import json; from pathlib import Path; from fl_server.rounds.checkpoint import load_latest;"
+    "history = load_latest(Path('server/runs/first/checkpoints')).history;"
+    "print(json.dumps([[row['round'], row['asked']] for row in history]))"
+)
 _CHARGES = (
     "import json, sqlite3; rows = sqlite3.connect('file:site/ledger.sqlite?mode=ro', uri=True)"
     ".execute('select round, count(*) from charge group by run, round');"
@@ -71,6 +76,10 @@ class Stack:
     def charges(self, box: str) -> dict[int, int]:
         """How often the box's ledger has each round."""
         return {int(round_): number for round_, number in self.python(box, _CHARGES).items()}
+
+    def rounds_that_ask_all(self) -> set[int]:
+        """All of them, unless a box's heartbeat was late on a busy machine."""
+        return {round_ for round_, asked in self.python("cloud", _ASKED) if asked == len(EDGES)}
 
     def kill(self, service: str) -> None:
         """``docker kill``, which is -9; then ``docker-compose up`` again."""

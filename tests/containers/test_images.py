@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.boxes import box_in
+from tests.support.boxes import box_in, takes_as_stated
 from tests.support.docker import Engine
 from tests.support.mosquitto import Mosquitto
 from tests.support.nodes import World, expected_starts, place_model, wait_for
@@ -68,7 +68,7 @@ def test_a_box_needs_the_memory_that_the_documentation_says(engine: Engine, tmp_
     with Mosquitto(tmp_path / "broker") as broker:
         with box_in(engine, "join-the-dots-edge", home, broker.port) as box:
             wait_for(lambda: box.status().get("broker", {}).get("connected"), "a connected box")
-            assert box.resident_mb() == pytest.approx(rest, rel=0.15)
+            assert takes_as_stated(found := box.resident_mb(), rest), found
         place_model(home)
         with (
             box_in(engine, "join-the-dots-edge", home, broker.port) as box,
@@ -77,7 +77,7 @@ def test_a_box_needs_the_memory_that_the_documentation_says(engine: Engine, tmp_
             wait_for(lambda: box.status() and not box.status()["wrong"], "a box that is ready")
             send_steadily(world)
             wait_for(lambda: world.starts() >= expected_starts(MESSAGES), "predictions")
-            assert box.resident_mb() == pytest.approx(busy, rel=0.15)
+            assert takes_as_stated(found := box.resident_mb(), busy), found
 
 
 def send_steadily(world: World) -> None:

@@ -30,20 +30,32 @@ def test_a_container_can_write_to_its_volume_alone(stack: Stack, service: str) -
 
 
 def test_boxes_learn_from_what_is_played(stack: Stack) -> None:
-    row = until(stack.round, lambda row: row["round"] >= 2, "two rounds")
-    assert row["answered"] == list(EDGES)
+    until(
+        stack.round, lambda row: row["round"] >= 2 and all_answered(row), "two rounds, and all in"
+    )
     for box in EDGES:
-        status = stack.status(box)
-        assert status["windows"]["labelled"] > 100
-        assert status["messages"]["lost"] == {}
+        until(partial(labelled, stack, box), partial(le, 100), f"labelled windows of {box}")
+        assert stack.status(box)["messages"]["lost"] == {}
+
+
+def all_answered(row: dict[str, Any]) -> bool:
+    """A round may go on without a box whose heartbeat is late on a busy machine."""
+    return bool(row["answered"] == list(EDGES))
+
+
+def labelled(stack: Stack, box: str) -> int:
+    return int(stack.status(box)["windows"]["labelled"])
 
 
 def test_a_killed_cloud_goes_on_with_the_run_and_knows_its_sites(stack: Stack) -> None:
     before = stack.round()
     stack.kill("cloud")
-    row = until(stack.round, lambda row: row["round"] > before["round"], "another round")
+    row = until(
+        stack.round,
+        lambda row: row["round"] > before["round"] and all_answered(row),
+        "another round, with all boxes",
+    )
     assert row["run"] == before["run"]
-    assert row["answered"] == list(EDGES)
 
 
 def test_a_killed_box_comes_back_with_its_ledger_windows_and_key(stack: Stack) -> None:
@@ -110,7 +122,9 @@ def test_the_run_ends_in_a_model_that_the_boxes_predict_with(stack: Stack) -> No
     row = until(stack.round, lambda row: row["round"] == row.get("rounds"), "the last round")
     until(lambda: repository(stack, "list"), lambda text: "testing" in text, "a published model")
     for box in ("edge-b", "edge-c"):
-        assert stack.charges(box) == dict.fromkeys(range(1, row["rounds"] + 1), 1), box
+        charges, asked = stack.charges(box), stack.rounds_that_ask_all()
+        assert set(charges.values()) == {1}, box
+        assert set() < asked <= set(charges) <= set(range(1, row["rounds"] + 1)), box
     assert set(stack.charges("edge-a")) <= set(range(1, row["rounds"] + 1))
     checkpoint = ("--checkpoint", "server/runs/first/checkpoints", "--device", "server")
     repository(stack, "check", "wearables", *checkpoint)

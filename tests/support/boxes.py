@@ -28,7 +28,7 @@ class ContainerBox:
     def status(self) -> dict[str, Any]:
         """Its status; empty where it does not answer."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/status", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{_PORT}/status", timeout=60) as answer:
                 found: dict[str, Any] = json.load(answer)
                 return found
         except (OSError, ValueError):
@@ -66,6 +66,11 @@ def _rollup(pid: str) -> list[str]:
     except OSError:  # ended meanwhile
         return []
     return [line for line in text.splitlines() if line.startswith("Pss:")]
+
+
+def takes_as_stated(found_mb: float, stated_mb: float) -> bool:
+    """Is it not half of what is stated, nor over a third more? So far machines differ."""
+    return stated_mb / 2 < found_mb < stated_mb * 4 / 3
 
 
 @contextmanager
