@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from fl_client.node.telling import HealthTelling
+from fl_server.cloud import proxy
 from tests.deployed.fleet import Cloud, TestSite, until
 from tests.support.sources import ROOT
 
@@ -65,8 +66,12 @@ def enrolled(cloud: Cloud, token: str, name: str) -> TestSite:
     return site
 
 
-def check_status(cloud: Cloud, site: TestSite) -> None:
-    """The server shows when it saw the site, what it spent by both keys, and what it tells."""
+def check_status(cloud: Cloud, sites: Sequence[TestSite], began: float) -> None:
+    """The server shows when it saw the site, what it spent by both keys, and what it tells.
+
+    It was away while it got another key, if only for rounds that are not in its ledger.
+    """
+    site = sites[0]
     over = iter([False, True])
     told = HealthTelling(
         site.name, {**site.settings, "tell_health": True}, lambda: False, lambda _: next(over)
@@ -77,8 +82,9 @@ def check_status(cloud: Cloud, site: TestSite) -> None:
     assert mine["told"]["healthy"] is False
     assert other["told"] is None
     assert mine["status"] == "online"
-    assert time.time() - 60 < mine["last_seen"] <= time.time() + 1
-    assert mine["spent"]["rounds"] >= other["spent"]["rounds"] - 1 > 1
+    assert began < mine["last_seen"] <= time.time() + 1
+    away = sites[1].rounds_charged().keys() - site.rounds_charged().keys()
+    assert mine["spent"]["rounds"] >= other["spent"]["rounds"] - len(away) - 1 > 1
     assert 0 < mine["spent"]["epsilon"] < mine["spent"]["limit"] == 100.0
     assert f"{site.name}" in cloud.command("status").stdout
 
@@ -96,8 +102,10 @@ def check_rotation(cloud: Cloud, site: TestSite) -> None:
     assert f"{site.name} has a new key: SHA256:" in ended.stdout
     assert (site.folder / "site.key").read_bytes() != before
     assert not (site.folder / "site.key.new").exists()
-    row = cloud.await_rounds(2)
-    assert row["answered"] == ["ward-1", "ward-2"]
+    cloud.await_rounds(1)
+    row = cloud.await_round_with(
+        lambda row: row["answered"] == ["ward-1", "ward-2"], "a round with its new key"
+    )
     assert row["epsilon"] > epsilon
     assert max(site.rounds_charged().values()) == 1, "no round is charged twice"
     (successors,) = json.loads((cloud.home / "successors.json").read_text()).items()
@@ -111,6 +119,7 @@ def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
     made = cloud.command("token", "--uses", "2", "--names", "ward-*", "--class", "ward")
     assert made.returncode == 0, made.stderr
     sites = [enrolled(cloud, made.stdout, name) for name in ("ward-1", "ward-2")]
+    began = time.time()
     for site in sites:
         assert oct((site.folder / "site.key").stat().st_mode)[-3:] == "600"
         site.process.start()
@@ -118,7 +127,7 @@ def test_two_boxes_enroll_themselves_and_train(cloud: Cloud) -> None:
         row = cloud.await_rounds(1)
         assert row["answered"] == ["ward-1", "ward-2"]
         check_rotation(cloud, sites[0])
-        check_status(cloud, sites[0])
+        check_status(cloud, sites, began)
         third = box("enroll", "--token", "-", "--name", "ward-3", token=made.stdout)
         assert third.returncode == 2
         assert "as often as it may be" in third.stderr
@@ -160,13 +169,15 @@ def test_a_flood_at_the_desk_gets_a_429_and_hurts_nobody(cloud: Cloud) -> None:
         finally:
             connection.close()
 
+    began = time.monotonic()
     with ThreadPoolExecutor(16) as strangers:
         statuses = Counter(strangers.map(ask, [b"{}"] * 300))
+    passed = proxy._BURST_AT_DESK + 1 + proxy._RATE_AT_DESK * (time.monotonic() - began)
     assert set(statuses) == {400, 429}
-    assert statuses[429] > 150
+    assert statuses[400] <= passed, "no more than may, however long the flood took"
     assert ask(b"x" * 100_000) == 413
 
     def may_ask() -> Any:
         return ask(b"{}") == 400
 
-    until(may_ask, "the stranger's own address may ask again", 60)
+    until(may_ask, "the stranger's own address may ask again")

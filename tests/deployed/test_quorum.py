@@ -55,8 +55,7 @@ def _late(cloud: Cloud, dora: TestSite) -> tuple[dict[str, Any], dict[str, Any]]
     """
     while True:
         dora.behave(delay=20.0)
-        late = cloud.await_round_with(lambda row: bool(row["late"]), "a late site")
-        assert late["late"] == ["dora"]
+        late = cloud.await_round_with(lambda row: "dora" in row["late"], "a late site")
         assert sorted(late["answered"]) == ["anna", "ben", "cleo"]
         busy = cloud.await_rounds(1)
         assert (busy["busy"], busy["asked"], busy["updates"]) == (["dora"], 3, 3)
