@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.calls import packed, renames_and_syncs, writes_itself
+from tests.support.calls import packed, renames_and_syncs, unseeded, waits_below, writes_itself
 from tests.support.sources import PACKAGES, sources
 
 RENAMES_OR_SYNCS = {
@@ -20,6 +20,18 @@ UNSYNCED = {
     "fl_server/repository/store/archive.py": {"mkdir"},  # in a temporary folder of its caller
 }
 """Files of a box and a server that may make a folder or write a file by themselves."""
+
+LEAST_PATIENCE_S = 60.0
+IMPATIENT = {
+    "tests/unit/fl_client/node/test_telling.py": {0.2},  # for what must not come
+}
+"""Tests that wait for less: none of them fails where the machine is slow."""
+
+UNSEEDED = {
+    "tests/contract/test_extension_checks.py": {"np.random.default_rng()"},  # the fault
+    "tests/deployed/site.py": {"np.random.default_rng()"},  # in place of training, whatever it is
+}
+"""Tests that draw numbers without a seed: nothing that they compare hangs on the numbers."""
 
 
 def test_files_are_written_whole_in_one_place() -> None:
@@ -69,3 +81,32 @@ def test_homes_are_found_in_one_place() -> None:
     # pathlib raises where there is no such user; a file may well be named ~1.
     found = {s.path for s in sources(*PACKAGES, "benchmarks") if "expanduser(" in s.text}
     assert found == {"fl_common/configuration/paths.py"}
+
+
+def test_no_test_fails_where_a_machine_is_slow() -> None:
+    found = {s.path: waits_below(s.text, LEAST_PATIENCE_S) for s in sources("tests")}
+    assert {path: waits for path, waits in found.items() if waits} == IMPATIENT
+
+
+def test_no_test_draws_other_numbers_each_time() -> None:
+    found = {s.path: unseeded(s.text) for s in sources("tests")}
+    assert {path: calls for path, calls in found.items() if calls} == UNSEEDED
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("asked.wait(2); thread.join(3.5); ', '.join(names)", {2, 3.5}),
+        ("until(holds, 'it ends', 30); wait_for(holds, 'it ends', patience=5)", {30, 5}),
+        ("urlopen(url, timeout=10); run(words, timeout=PATIENCE); one.settimeout(0)", {10}),
+        ("asyncio.wait_for(ends(), 4); asyncio.wait([task], timeout=120)", {4}),
+        ("while feed.waits:\n    thread.wait(1)\nthread.wait(2)", {2}),
+    ],
+)
+def test_what_is_waited_for_is_read(text: str, seconds: set[float]) -> None:
+    assert waits_below(text, LEAST_PATIENCE_S) == seconds
+
+
+def test_a_generator_without_a_seed_is_told_from_one_with() -> None:
+    text = "np.random.default_rng(); random.Random(None); default_rng(3); Random(seed)"
+    assert unseeded(text) == {"np.random.default_rng()", "random.Random(None)"}

@@ -27,7 +27,7 @@ TOPICS = [
     *(f"sensors/{name}/player" for name in NAMES),
     *("health/x", "strange/topic"),
 ]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 
 
 class Broker:

@@ -21,7 +21,7 @@ from tests.support.ports import free_port
 from tests.support.repositories import Quiet, World, serving
 from tests.support.traced import Address, Trace, trace, tracing
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 SMALL = ("net=logistic", "rounds=1", "sites=2")
 PYTHON = (sys.executable, "-m")
@@ -69,7 +69,7 @@ def healthy(home: Path) -> bool:
     """Whether the box in ``home`` says so."""
     try:
         port = json.loads((home / "node.json").read_text())["port"]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=60) as answer:
             return bool(answer.status == 200)
     except (OSError, ValueError):
         return False

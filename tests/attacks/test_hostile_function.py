@@ -48,7 +48,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def host(home: Path) -> Iterator[HostProcess]:
-    host = HostProcess(home, HostLimits(seconds=1.0, megabytes=256), Troubles())
+    host = HostProcess(home, HostLimits(seconds=3.0, megabytes=256), Troubles())
     yield host
     host.close()
 

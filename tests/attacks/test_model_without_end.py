@@ -105,7 +105,7 @@ def test_a_call_that_does_not_end_is_ended_and_the_model_before_takes_over(
     slot: ModelSlot, tmp_path: Path
 ) -> None:
     """It ends on typical readings, which are all that a trial has, and not on others."""
-    engine = Engine(slot, TASK, 1, 4, no_trial, call_seconds=0.3)
+    engine = Engine(slot, TASK, 1, 4, no_trial, call_seconds=2.0)
     engine.swap()
     digest = bring(slot, endless(tmp_path / "endless.onnx", above=LIMIT))
     assert engine.swap()

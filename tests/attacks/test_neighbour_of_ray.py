@@ -21,7 +21,7 @@ from tests.support.nodes import wait_for
 from tests.support.ports import free_port
 from tests.support.traced import Traced, trace, tracing
 
-pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 RUN = (sys.executable, "-m", "simulate", "net=logistic", "sites=2", "engine=ray")
 STRANGER = """
 import sys, ray
@@ -30,7 +30,7 @@ print("ran", ray.get(ray.remote(lambda: 1).remote()))
 """
 REFUSED = (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.UNIMPLEMENTED)
 NOT_GRPC = grpc.StatusCode.UNAVAILABLE
-CALL_S = 20.0
+CALL_S = 60.0
 
 
 @pytest.fixture(scope="module")

@@ -76,7 +76,7 @@ def test_calls_of_the_inference_service_need_the_token(given: dict[str, Any], pa
         metadata = [] if token is None else [("authorization", f"Bearer {token}")]
         method = channel.unary_unary(LIVE, response_deserializer=oip.ServerLiveResponse.FromString)
         try:
-            assert (await method(b"", metadata=metadata, timeout=30)).live
+            assert (await method(b"", metadata=metadata, timeout=120)).live
         except grpc.aio.AioRpcError as error:
             return error.code()
         return grpc.StatusCode.OK
@@ -101,7 +101,7 @@ def asked(url: str, context: ssl.SSLContext | None = None, **fields: str) -> int
     """The HTTP status of a request with ``fields``."""
     request = urllib.request.Request(url, headers=fields)
     try:
-        with urllib.request.urlopen(request, timeout=30, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=120, context=context) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
@@ -150,8 +150,8 @@ def test_connections_that_say_nothing_hold_few_threads(idle: list[socket.socket]
     server = status_server(anybody())
     try:
         for _ in range(100):
-            idle.append(socket.create_connection(("127.0.0.1", server.port), 30))
-        idle[-1].settimeout(30)
+            idle.append(socket.create_connection(("127.0.0.1", server.port), 120))
+        idle[-1].settimeout(120)
         assert idle[-1].recv(1) == b"", "it is closed at once"
     finally:
         server.close()

@@ -141,7 +141,7 @@ def handle(event):
         emit("found", {"seen": seen, "label": event.label, "at": event.start_ns, "shares": shares})
 """
 ABOUT: dict[str, Any] = {"on": [{"prediction": "wearables"}], "needs": ["emit", "state"],
-         "limits": limits(milliseconds=1000)}  # fmt: skip
+         "limits": limits()}  # fmt: skip
 
 
 def on_a_node(folder: Path, messages: int) -> tuple[list[Predicted], list[Any]]:

@@ -160,7 +160,7 @@ def post(process: NodeProcess, first: int, last: int) -> None:
     address = process.status()["transports"]["http"]["address"]
     for number in range(first, last):
         url = f"{address}/sensors/{process.home.name}/watch"
-        with urllib.request.urlopen(url, message(number), timeout=30) as answer:
+        with urllib.request.urlopen(url, message(number), timeout=120) as answer:
             assert answer.status == 204
 
 

@@ -31,7 +31,7 @@ class Sender(threading.Thread):
         self.acknowledged: list[int] = []
 
     def run(self) -> None:
-        http = HTTPConnection("127.0.0.1", self._port, timeout=10)
+        http = HTTPConnection("127.0.0.1", self._port, timeout=60)
         for number in self._numbers:
             while not self._ended.is_set():
                 try:

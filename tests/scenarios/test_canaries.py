@@ -82,7 +82,7 @@ class Site:
 
 
 def released(world: World, source: str, canary: int | None = None) -> str:
-    given = {"limits": limits(milliseconds=2000), "on": [{"prediction": TASK.name}]}
+    given = {"limits": limits(), "on": [{"prediction": TASK.name}]}
     added = source_added(world, FUNCTION, source, **given)
     promote(world, added, canary=canary)
     return added.digest

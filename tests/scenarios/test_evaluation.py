@@ -39,7 +39,7 @@ from tests.support.sources import ROOT
 
 SITES, PER_SITE = 6, 40
 NOISED = EvaluationPlan(noise_multiplier=3.0, loss_limit=4.0, epsilon_limit=3.0)
-PATIENCE = Deadlines(30.0, 0.01)
+PATIENCE = Deadlines(120.0, 0.01)
 
 
 def plan_of(privacy: PrivacyPlan, evaluation: EvaluationPlan | None, **changes: object) -> RunPlan:

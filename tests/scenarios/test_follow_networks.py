@@ -52,17 +52,17 @@ class Box:
         self.asked = networks_in(
             home, *self.networks, megabytes=self.megabytes, every_ns=self.every_ns
         )
-        host_limits = HostLimits(10.0, 256, GRANT.megabytes)
+        host_limits = HostLimits(30.0, 256, GRANT.megabytes)
         self.host = HostProcess(home, host_limits, troubles, networks=self.asked.ask)
         self.running = Functions({}, self.host, failures_allowed=3)
         box = NodeContext(
-            "site", home, TASK, ModelSlot(home / "slots/model"), {}, self.running, 2.0, troubles,
+            "site", home, TASK, ModelSlot(home / "slots/model"), {}, self.running, 20.0, troubles,
             networks=self.asked,
         )  # fmt: skip
         reader = self.world.reader(name="site/repository")
         node = {"networks": list(self.networks), "functions": list(self.functions)}
         self.parts = list(follow_networks(node, box, reader, HEALTH, _file_of))
-        rules = FunctionRules((), GRANT, 2.0)
+        rules = FunctionRules((), GRANT, 20.0)
         self.targets = [
             follow_function(box, name, reader, HEALTH, rules, is_testing=False)
             for name in self.functions
@@ -118,7 +118,7 @@ def released(world: World, content: bytes, name: str = "one", **changes: Any) ->
 
 def function_released(world: World, source: str = ASKS, **changes: Any) -> Component:
     about: dict[str, Any] = {"on": [{"window": "*"}], "needs": ["emit", "infer"], "asks": "one"}
-    about["limits"] = limits(milliseconds=1000)
+    about["limits"] = limits()
     added = source_added(world, "asks", source, **about, **changes)
     promote(world, added)
     return added

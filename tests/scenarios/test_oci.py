@@ -55,10 +55,10 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=10):
+            with urllib.request.urlopen(url, timeout=60):
                 return
         except OSError:
             time.sleep(0.05)
@@ -130,7 +130,7 @@ def test_the_artifact_is_a_model_pack(address: str, tmp_path: Path) -> None:
     digest = modelpack.push(component, model_of(world), registry_of(f"{address}/pack:1"))
     headers = {"Accept": MANIFEST_TYPE}
     asked = urllib.request.Request(f"http://{address}/v2/pack/manifests/1", headers=headers)
-    with urllib.request.urlopen(asked, timeout=30) as answer:
+    with urllib.request.urlopen(asked, timeout=120) as answer:
         content = answer.read()
     manifest = json.loads(content)
     assert digest == f"sha256:{hashlib.sha256(content).hexdigest()}"
@@ -142,7 +142,7 @@ def test_the_artifact_is_a_model_pack(address: str, tmp_path: Path) -> None:
     assert weights["annotations"] == {"org.cncf.model.filepath": "model.onnx"}
     assert weights["digest"] == f"sha256:{component.files[0].sha256}"
     url = f"http://{address}/v2/pack/blobs/{manifest['config']['digest']}"
-    with urllib.request.urlopen(url, timeout=30) as answer:
+    with urllib.request.urlopen(url, timeout=120) as answer:
         config = json.load(answer)
     assert config["descriptor"]["licenses"] == ["Apache-2.0"]
     assert config["config"] == {"format": "onnx"}

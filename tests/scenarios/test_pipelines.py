@@ -45,7 +45,7 @@ class Box:
         home.mkdir(exist_ok=True)
         if not (home / MACHINE_CODE).exists():
             shutil.copytree(compile_runner(), home / MACHINE_CODE)
-        host = host_of(home, HostLimits(10.0, 256, GRANT.megabytes))
+        host = host_of(home, HostLimits(30.0, 256, GRANT.megabytes))
         self.functions = Functions({}, host, 3)
         for name in names:
             self.functions.use(name, source(name))

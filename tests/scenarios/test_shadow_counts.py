@@ -60,7 +60,7 @@ class Fleet:
         return counted(DAYS) if candidate == CANDIDATE else None
 
     def ask(self, plan: RunPlan, candidate: str = CANDIDATE, round_: int = 1) -> ShadowMetrics:
-        about = (plan, round_, candidate, MEMBERS, Deadlines(30.0, 0.01))
+        about = (plan, round_, candidate, MEMBERS, Deadlines(120.0, 0.01))
         return shadow_on_sites(self.grid(), *about)
 
     def grid(self) -> LoopbackGrid:
@@ -123,7 +123,7 @@ def test_counts_of_another_candidate_are_not_mixed_in(fleet: Fleet) -> None:
 
 
 def test_what_runs_is_said_by_the_sites_that_may_say_it(fleet: Fleet) -> None:
-    said, errors = running_on_sites(fleet.grid(), MEMBERS, Deadlines(30.0, 0.01))
+    said, errors = running_on_sites(fleet.grid(), MEMBERS, Deadlines(120.0, 0.01))
     assert errors == []
     assert said["site-0"] == RunningComponents("site-0", told=False)
     assert said["site-1"] == RunningComponents("site-1", True, (CANDIDATE,), (CANDIDATE,))

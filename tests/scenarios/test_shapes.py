@@ -70,7 +70,6 @@ def following(world: World) -> tuple[str, ...]:
         f"components.source={world.place}",
         f"components.root={world.place / 'metadata/1.root.json'}",
         "components.poll={every_s: 0.5, jitter: 0.2}",
-        "function_host.seconds=5.0",
     )
 
 

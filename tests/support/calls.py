@@ -34,6 +34,42 @@ def packed(text: str) -> list[str]:
     ]
 
 
+def waits_below(text: str, seconds: float) -> set[float]:
+    """Written-out numbers of seconds below ``seconds`` that calls in ``text`` wait at most.
+
+    Those within a ``while`` ask again, and count not.
+    """
+    nodes = list(ast.walk(ast.parse(text)))
+    loops = (node for node in nodes if isinstance(node, ast.While))
+    again = {id(node) for loop in loops for node in ast.walk(loop)}
+    calls = (node for node in nodes if isinstance(node, ast.Call) and id(node) not in again)
+    found = (number for call in calls for number in _patience(call))
+    return {number for number in found if 0 < number < seconds}
+
+
+def unseeded(text: str) -> set[str]:
+    """Calls in ``text`` that make a generator of random numbers without a seed."""
+    return {
+        ast.unparse(call)
+        for call in _calls(text)
+        if _name(call) in {"default_rng", "Random", "RandomState", "SeedSequence"}
+        and not call.keywords
+        and all(isinstance(one, ast.Constant) and one.value is None for one in call.args)
+    }
+
+
+_WAITS = {"wait": 0, "join": 0, "settimeout": 0, "until": 2, "wait_for": 1}
+"""Calls that wait, and from which argument on a number is the seconds that they do at most."""
+
+
+def _patience(call: ast.Call) -> Iterator[float]:
+    named = (k.value for k in call.keywords if k.arg in {"timeout", "patience", "patience_s"})
+    placed = call.args[_WAITS[_name(call)] :] if _name(call) in _WAITS else ()
+    for value in (*named, *placed):
+        if isinstance(value, ast.Constant) and isinstance(value.value, int | float):
+            yield float(value.value)
+
+
 def _replaces(call: ast.Call) -> bool:
     """Whether ``call`` is ``os.replace`` or a path's; text's own has two arguments."""
     if _name(call) != "replace" or not isinstance(call.func, ast.Attribute):

@@ -25,7 +25,7 @@ from fl_common.programs.troubles import Troubles
 from fl_common.vocabulary import Task
 
 Result = TypeVar("Result")
-PATIENCE = 60.0  # seconds
+PATIENCE = 120.0  # seconds
 NOW = 1_700_000_000 * 10**9
 TASK = Task("t", ("x", "y"), ("g", "g"), 50.0, (4, 2), ("a", "b"), (0.0, 0.0), (1.0, 1.0), 1)
 

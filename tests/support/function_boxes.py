@@ -48,7 +48,7 @@ class FunctionBox:
             slot=ModelSlot(home / "slots/model"),
             engine={},
             functions=self.functions,
-            function_seconds=2.0,
+            function_seconds=20.0,
             troubles=Troubles(),
         )
         rules = FunctionRules(self.classes, self.grant, box.function_seconds)

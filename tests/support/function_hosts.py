@@ -20,7 +20,7 @@ _HOSTS: dict[Path, HostProcess] = {}
 
 def host_of(home: Path, limits: HostLimits | None = None) -> HostProcess:
     """The process that runs the functions of a box's starts, one after another."""
-    limits = limits or HostLimits(seconds=10.0, megabytes=256)
+    limits = limits or HostLimits(seconds=30.0, megabytes=256)
     return _HOSTS.setdefault(home, HostProcess(home, limits, Troubles()))
 
 

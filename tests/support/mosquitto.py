@@ -14,7 +14,7 @@ import pytest
 
 from tests.support.ports import free_port, until_it_listens
 
-_PATIENCE = 60.0  # seconds
+_PATIENCE = 120.0  # seconds
 
 
 class Mosquitto:

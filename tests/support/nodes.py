@@ -92,6 +92,7 @@ class NodeProcess:
                 "broker.retry_first=0.1",
                 "broker.retry_most=0.5",
                 "retention.days=36500",
+                "function_host.seconds=20",  # no function of these ends late on a busy machine
                 *overrides,
             ),
         ]
@@ -118,7 +119,7 @@ class NodeProcess:
         """Status code and body of a GET of its HTTP port; 0 where nothing answers."""
         try:
             port = json.loads((self.home / "node.json").read_text())["port"]
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
                 return answer.status, answer.read()
         except urllib.error.HTTPError as error:
             return error.code, error.read()

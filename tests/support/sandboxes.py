@@ -15,7 +15,7 @@ from fl_common.functions.specification.sandboxed import SandboxedSpec
 from tests.support.sources import ROOT
 
 LIMITS = {
-    "fuel": 50_000_000, "memory_mb": 64, "milliseconds": 2000, "events": 16,
+    "fuel": 50_000_000, "memory_mb": 64, "milliseconds": 20_000, "events": 16,
     "event_bytes": 65536, "state_bytes": 65536, "host_calls": 1000,
 }  # fmt: skip
 MACHINE_CODE = ROOT / ".machine-code"

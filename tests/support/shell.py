@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.support.mosquitto_clients import install
 from tests.support.sources import ROOT
 
-SECONDS = 280.0
+SECONDS = 560.0
 
 CONTAINERS = "needs a container engine and root: tests/containers, tests/arm64"
 EXCEPTIONS = {

@@ -20,7 +20,7 @@ import pytest
 
 from tests.support.sources import ROOT
 
-LIMIT_S = 280.0
+LIMIT_S = 560.0
 _CALLS = (
     *("connect", "sendto", "sendmsg", "sendmmsg", "bind", "listen", "open", "openat", "creat"),
     *("mkdir", "mkdirat", "rename", "renameat", "renameat2", "link", "linkat"),

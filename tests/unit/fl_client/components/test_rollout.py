@@ -60,7 +60,7 @@ def test_counts_that_come_while_a_version_is_put_wait_and_are_judged(tmp_path: P
     assert target.putting.wait(60)
     seen = threading.Thread(target=rollout.observe, args=(ONE.file, HealthCounts(1, 0, 0.0)))
     seen.start()
-    seen.join(10)
+    seen.join(120)
     is_free = not seen.is_alive()
     target.go_on.set()
     thread.join(60)

@@ -24,7 +24,7 @@ def test_a_box_reaches_its_server_through_an_http_proxy(
     home, key = CloudHome(tmp_path / "server"), tmp_path / "site.key"
     make_key(key)
     with front(home, "127.0.0.1") as (listen, _), tunnel(listen.port) as proxy:
-        until(lambda: serves(listen, home), "served", 30)
+        until(lambda: serves(listen, home), "served", 120)
         monkeypatch.setenv("HTTPS_PROXY", proxy.address)
         monkeypatch.delenv("NO_PROXY", raising=False)
         monkeypatch.delenv("no_proxy", raising=False)

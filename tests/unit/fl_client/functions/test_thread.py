@@ -31,7 +31,7 @@ def taken(thread: FunctionThread, windows: Sequence[WaitingEvent]) -> list[Shown
 
     def step() -> bool:
         thread.hand(inbox(windows))  # type: ignore[arg-type]
-        thread.wait(1.0)
+        thread.wait(60)
         found.extend(thread.take())
         return len(found) >= len(windows)
 

@@ -80,7 +80,7 @@ def test_a_run_that_fails_again_and_again_is_told_with_its_reason(home: CloudHom
     watching = upkeep(home, child)
     child.start()
     try:
-        until(lambda: child.starts >= 2, "it is started again", 60)
+        until(lambda: child.starts >= 2, "it is started again", 120)
         watching.watch("first")
         (trouble,) = watching.troubles.current()
         assert BUDGET in str(trouble)
@@ -99,7 +99,7 @@ def test_a_child_that_is_done_is_no_trouble(home: CloudHome) -> None:
     child = failing(home, "", once=True)
     watching = upkeep(home, child)
     child.start()
-    until(lambda: child.done, "it ends", 60)
+    until(lambda: child.done, "it ends", 120)
     watching.watch("first")
     assert watching.troubles.current() == ()
     child.stop()

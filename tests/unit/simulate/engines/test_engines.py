@@ -110,7 +110,7 @@ def test_a_runtime_that_does_not_start_ends_the_run_and_the_waiting_of_its_serve
     with pytest.raises(RunFailed, match=r"\(ConnectionError\): no room on this machine\n"):
         run(configure("engine=ray", "net=logistic", "rounds=1"), folder=tmp_path / "run")
     for thread in set(threading.enumerate()) - before:
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
     assert "Traceback" not in capfd.readouterr().err
 

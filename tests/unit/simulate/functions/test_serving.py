@@ -48,13 +48,13 @@ def server() -> Iterator[Server]:
         thread.start()
         yield server
         server.stop()
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 
 @pytest.fixture
 def client(server: Server) -> Iterator[http.client.HTTPConnection]:
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
     yield connection
     connection.close()
 
@@ -192,15 +192,15 @@ def test_calls_under_way_are_answered_after_a_stop_and_no_new_one_is_taken() -> 
 
     def slow(event: Event, state: Mapping[str, str]) -> Found:
         begun.set()
-        may_end.wait(30)
+        may_end.wait(120)
         return [FunctionEvent("found", {})], state, None
 
     with Server("127.0.0.1", 0, Replies(Answering(scripted(slow)))) as server:
         thread = threading.Thread(target=server.run)
         thread.start()
-        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=120)
         client.request("POST", "/", json.dumps(prediction("1")), BINARY)
-        assert begun.wait(30)
+        assert begun.wait(120)
         server.stop()
         with pytest.raises(OSError, match="refused"):
             socket.create_connection(("127.0.0.1", server.port), 5)
@@ -208,7 +208,7 @@ def test_calls_under_way_are_answered_after_a_stop_and_no_new_one_is_taken() -> 
         may_end.set()
         reply = client.getresponse()
         assert (reply.status, reply.getheader("connection")) == (200, "close")
-        thread.join(30)
+        thread.join(120)
         assert not thread.is_alive()
 
 

@@ -25,7 +25,7 @@ CHANGE = "fl_client.functions.label_change.LabelChange"
 
 @pytest.fixture
 def host(tmp_path: Path) -> Iterator[HostProcess]:
-    host = HostProcess(tmp_path, HostLimits(seconds=1.0, megabytes=256), Troubles())
+    host = HostProcess(tmp_path, HostLimits(seconds=30.0, megabytes=256), Troubles())
     yield host
     host.close()
 
@@ -159,7 +159,7 @@ def test_a_host_that_is_closed_while_a_function_is_made_blames_no_function(
     thread.start()
     wait_for(lambda: host._checking, "the process")
     host.close()
-    thread.join(30)
+    thread.join(120)
     assert [type(error) for error in raised] == [HostClosed]
 
 
@@ -207,7 +207,7 @@ def test_where_no_process_can_be_started_a_node_begins_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     troubles = Troubles()
-    host = HostProcess(tmp_path, HostLimits(seconds=1.0, megabytes=256), troubles)
+    host = HostProcess(tmp_path, HostLimits(seconds=30.0, megabytes=256), troubles)
 
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
