@@ -19,10 +19,11 @@ from fl_client.training import Trainer
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.prepared import net_for
 from fl_common.plan import Instruction
-from fl_common.privacy.evaluation import EvaluationPlan
+from fl_common.privacy.evaluation import SENSITIVITY, EvaluationPlan
 from fl_common.vocabulary import Doubles, Evaluation, LocalUpdate, Windows
 from models.nets import parameters_of
 from tests.support import samples
+from tests.support.chance import mean_is
 from tests.support.neighbours import with_window
 from tests.support.trainers import TRAINERS
 
@@ -110,7 +111,7 @@ def test_averages_of_updates_are_no_further_apart_than_the_noise_allows(
     assert abs((one - one.mean(0)).std() - 1) < 0.015
     found = apart(one, other)
     assert found < 1 / MULTIPLIER + sure(QUESTIONS)
-    assert found > 0.5 / MULTIPLIER, "the attack sees what there is to see"
+    assert found > 0.4 / MULTIPLIER, "the attack sees what there is to see"
 
 
 @pytest.mark.slow
@@ -121,4 +122,6 @@ def test_averages_of_counts_are_no_further_apart_than_the_noise_allows(tmp_path:
     )
     found = apart(one, other)
     assert found < 1 / MULTIPLIER + sure(FEW_QUESTIONS)
-    assert found > 0.3 / MULTIPLIER
+    right_and_windows = (other - one)[:, :2].sum(1) / 2**0.5  # what the odd window adds to both
+    due = 2**0.5 / (MULTIPLIER * SENSITIVITY)
+    assert mean_is(right_and_windows, due, 2**0.5), "the attack sees what there is to see"

@@ -19,7 +19,7 @@ from fl_client.training import LocalTask, Trainer
 from fl_client.training import opacus as opacus_module
 from fl_client.training.cohort import CohortTrainer
 from fl_client.training.opacus import OpacusTrainer
-from fl_client.training.randomness import NoiseSource, SeededNoise, SystemNoise
+from fl_client.training.randomness import NoiseSource, SeededNoise, SystemNoise, derive_seed
 from fl_client.training.stacked import local_round
 from fl_common.errors import RunFailed
 from fl_common.plan import RunPlan
@@ -109,11 +109,11 @@ def test_every_second_rounds_noise_again(
     assert wrong(check_noise(examined, OWN)) == ["noise: between rounds"]
 
 
-class Twice:
+class Twice(SeededNoise):
     """The same number for each two parameters."""
 
     def standard_normal(self, size: int) -> torch.Tensor:
-        return SystemNoise().standard_normal((size + 1) // 2).repeat_interleave(2)[:size]
+        return super().standard_normal((size + 1) // 2).repeat_interleave(2)[:size]
 
 
 class Uniform:
@@ -126,7 +126,10 @@ class Uniform:
 def test_noise_that_two_parameters_share(
     examined: Examined, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local_round, "noise_source", lambda *_: Twice())
+    def source(plan: RunPlan, site: str, round_: int) -> NoiseSource:
+        return Twice(derive_seed(7, site, round_))
+
+    monkeypatch.setattr(local_round, "noise_source", source)
     assert wrong(check_noise(examined, OWN)) == ["noise: between parameters"]
 
 

@@ -41,11 +41,11 @@ def test_a_run_that_never_ends_is_ended_with_its_children(tmp_path: Path) -> Non
     with pytest.raises(ProcessFailed, match="not done within"):
         run_process([sys.executable, "-c", code], {}, tmp_path / "log", limit_s=3)
     child = Path("/proc") / (tmp_path / "log").read_text().strip()
-    for _ in range(100):  # a killed process is gone when the kernel gets to it
+    for _ in range(600):  # a killed process is gone when the kernel gets to it
         if _is_gone(child):
             return
         time.sleep(0.1)
-    pytest.fail("the child still runs ten seconds after its parent was ended")
+    pytest.fail("the child still runs a minute after its parent was ended")
 
 
 def _is_gone(process: Path) -> bool:
