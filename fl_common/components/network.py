@@ -7,7 +7,7 @@ claims is compared with the ONNX file before anything is asked (``fl_client.infe
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from fl_common.errors import InvalidData
@@ -23,7 +23,8 @@ class NetworkSpec:
     A question fills ``inputs``, in this order. ``state`` names for each input that carries one the
     output that is its next value; zeros at first. ``constants`` are inputs that stay as they are.
     The next window of a stream begins ``hop`` readings of ``rate_hz`` after the one before; None:
-    windows have no time. It takes up to ``megabytes`` beyond a bare process.
+    windows have no time. It takes up to ``megabytes`` beyond a bare process. Of the outputs that
+    ``largest`` names, only the largest value along the last axis is answered, and its place.
     """
 
     inputs: Sequence[str]
@@ -34,6 +35,7 @@ class NetworkSpec:
     rate_hz: float | None
     hop: int | None
     megabytes: float
+    largest: Sequence[str] = field(default_factory=tuple)
 
     @staticmethod
     def read(description: Mapping[str, Any]) -> "NetworkSpec":
@@ -56,13 +58,17 @@ class NetworkSpec:
             raise _refused(f"must have a shape for each input, of {MOST_TYPICAL:,} numbers at most")
         if len({*spec.state.values()}) < len(spec.state):
             raise _refused("takes two states from one output")
+        if len({*spec.largest}) < len(spec.largest) or {*spec.largest} & {*spec.state.values()}:
+            words = ", ".join(spec.largest)[:200]
+            raise _refused(f"names as largest an output twice, or one that is a state ({words})")
         if spec.state and (spec.rate_hz is None or spec.hop is None):
             raise _refused("carries a state, and does not say how far a window is from the next")
         return spec
 
     def to_fields(self) -> dict[str, Any]:
         """As JSON values; see ``read``."""
-        return {**asdict(self), "inputs": list(self.inputs)}
+        fields = {**asdict(self), "inputs": list(self.inputs), "largest": list(self.largest)}
+        return fields if self.largest else {k: v for k, v in fields.items() if k != "largest"}
 
     @property
     def hop_ns(self) -> float | None:

@@ -137,7 +137,7 @@ def watched(
     name: str,
     channels: Sequence[str],
     units: Sequence[str],
-    rate_hz: float,
+    rate_hz: float | None,
     window_shape: Sequence[int],
 ) -> Task:
     """Windows that no model of the box's own predicts: functions take them, and networks.

@@ -82,7 +82,7 @@ class Listening:
             "root": f"{folder / 'repository' / 'metadata' / '1.root.json'}",
             "own_model": False, "networks": list(networks), "functions": functions,
             "sandbox": {"forms": ["python"], "needs": ["emit", "state", "infer"],
-                        "fuel": 200_000_000, "memory_mb": 64, "functions": 2},
+                        "fuel": 300_000_000, "memory_mb": 64, "functions": 2},
         }  # fmt: skip
         config = {
             "defaults": [

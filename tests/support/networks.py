@@ -95,3 +95,12 @@ def asked(networks: BoxNetworks, name: str, window: int, value: float = 1.0, **w
 def spec(**changes: Any) -> NetworkSpec:
     """The description of ``counting``, of which some is changed."""
     return NetworkSpec.read({"network": {**SPEC, **changes}})
+
+
+def same(*last: int | str, dtype: int = TensorProto.FLOAT) -> bytes:
+    """``y`` is ``x``, of the shape (1, *last)."""
+    values = [helper.make_tensor_value_info(name, dtype, [1, *last]) for name in "xy"]
+    node = helper.make_node("Identity", ["x"], ["y"])
+    graph = helper.make_graph([node], "same", values[:1], values[1:])
+    opset = [helper.make_opsetid("", 17)]
+    return bytes(helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString())

@@ -53,14 +53,17 @@ def as_recipe_says(
             check_answer(recipe, content, limits)
             files[RECIPE] = _kept(place, RECIPE, recipe.text)
             files |= {f"licences/{name}": _kept(place, name, text) for name, text in texts.items()}
-            described |= {"about": recipe.about, **_asked(recipe, content)}
+            described |= {"about": recipe.about, **how_asked(recipe, content)}
             if recipe.labels and not isinstance(recipe.labels, str):
                 described |= {"labels": list(recipe.labels)}
             yield files, described
 
 
-def _asked(recipe: Recipe, content: bytes) -> dict[str, Any]:
-    """How a box asks the network; empty where it has a task, and a box gives it its windows."""
+def how_asked(recipe: Recipe, content: bytes) -> dict[str, Any]:
+    """The part ``network`` of its description: how a box asks it.
+
+    Empty where it has a task, and a box gives it its windows.
+    """
     if "task" in properties_in(check_model(content)):
         return {}
     example = read_npz(recipe.example, MOST_BYTES)
@@ -73,6 +76,8 @@ def _asked(recipe: Recipe, content: bytes) -> dict[str, Any]:
         "hop": recipe.needs.hop,
         "megabytes": recipe.limits.megabytes,
     }
+    if recipe.largest:
+        asked["largest"] = list(recipe.largest)
     return {"network": asked}
 
 
@@ -128,6 +133,13 @@ def _check_names(recipe: Recipe, described: Mapping[str, Any]) -> None:
             f"{recipe.name}.yaml",
             f"{rule} {json.dumps(sorted(inputs))}, and the outputs {json.dumps(sorted(outputs))}",
             "Say of each input once how it is made: inputs, state or constants",
+        )
+    if unknown := {*recipe.largest} - (outputs - {*recipe.state.values()}):
+        raise InvalidData(
+            f"{recipe.name}.yaml",
+            f"names {json.dumps(sorted(unknown))} as largest, and the outputs but its states are"
+            f" {json.dumps(sorted(outputs - {*recipe.state.values()}))}",
+            "Name one of these, or leave largest out",
         )
 
 

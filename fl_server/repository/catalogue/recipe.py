@@ -107,8 +107,9 @@ class Recipe:
     ``inputs`` says for each input tensor how it is made, in words. ``state`` names for each input
     that carries a state the output that it is next; ``constants`` are inputs that stay as they are.
     ``before`` and ``after`` are the names of the shape and of the rule that it is used with; None:
-    it needs none. ``labels`` are the names of its answers; a text names the metadata property of
-    the file that has them, one a line. ``folder`` is where it was read, ``distribution`` the
+    it needs none. Of the outputs ``largest`` a box answers only the largest value along the last
+    axis, and its place. ``labels`` are the names of its answers; a text names the metadata property
+    of the file that has them, one a line. ``folder`` is where it was read, ``distribution`` the
     package that has it.
     """
 
@@ -129,6 +130,7 @@ class Recipe:
     right: tuple[Right, ...]
     folder: Path
     distribution: str
+    largest: tuple[str, ...] = ()
 
     @property
     def example(self) -> Path:
@@ -189,6 +191,7 @@ def _recipe(fields: Mapping[str, Any], path: Path, distribution: str) -> Recipe:
                     for one in example["right"]),
         folder=path.parent,
         distribution=distribution,
+        largest=tuple(fields.get("largest", ())),
     )  # fmt: skip
 
 

@@ -55,8 +55,12 @@ def recipe_named(name: str) -> Recipe:
 def recipe_of(component: Component) -> Recipe | None:
     """The installed recipe that exactly this component's one network is of."""
     networks = [file.sha256 for file in component.files if file.path.endswith(".onnx")]
-    found = (one for one in recipes().values() if [one.origin.sha256] == networks)
-    return next(found, None) if networks else None
+    return recipe_with(networks[0]) if len(networks) == 1 else None
+
+
+def recipe_with(sha256: str) -> Recipe | None:
+    """The installed recipe of the network with this hex digest."""
+    return next((one for one in recipes().values() if one.origin.sha256 == sha256), None)
 
 
 def is_of_catalogue(component: Component) -> bool:

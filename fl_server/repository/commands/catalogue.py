@@ -14,6 +14,7 @@ from fl_common.errors import InvalidConfiguration, RunFailed
 from fl_common.functions import FUNCTION_FILE
 from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.build import build_device
+from fl_server.repository.catalogue.functions import files_asking
 from fl_server.repository.catalogue.recipe import Recipe
 from fl_server.repository.catalogue.shelf import OURS, recipe_named, recipes
 from fl_server.repository.catalogue.wheel import contents_of, downloaded
@@ -96,6 +97,8 @@ def _show(options: Options) -> None:
     labels = recipe.labels
     words = f"in the file, as {labels}" if isinstance(labels, str) else ", ".join(labels[:20])
     more = f" and {len(labels) - 20} more" if isinstance(labels, tuple) and len(labels) > 20 else ""
+    if recipe.largest:
+        table.add_row("of which", f"the largest of {', '.join(recipe.largest)}, and its place")
     table.add_row("labels", f"{words}{more}" or "none")
     table.add_row("shape before", recipe.before or "none")
     table.add_row("rule after", recipe.after or "none")
@@ -129,7 +132,7 @@ def _add(options: Options) -> None:
     limits = ChildLimits(**config["gates"]["trial"])
     with as_recipe_says(recipe, content, texts, limits) as (files, described):
         name = options.own or recipe.name
-        brought = [_bring(repository, recipe, one, options) for one in recipe.functions]
+        brought = [_bring(repository, recipe, one, name, options) for one in recipe.functions]
         if brought:
             described |= {"requires": [_required(one) for one in brought]}
         added = repository.add(Kind.MODEL, name, options.version, files, described)
@@ -139,19 +142,23 @@ def _add(options: Options) -> None:
     _pass_gates(repository, added, options)
     for function in brought:
         say(f"It is used with {function}, which is in {Stage.TESTING}, too.")
-    say("Next: " + "; ".join(f"fl-repo promote {one.name}" for one in (added, *brought)))
+    say("Next: fl-repo promote " + " ".join(one.name for one in (added, *brought)))
 
 
 def _bring(
-    repository: ComponentRepository, recipe: Recipe, name: str, options: Options
+    repository: ComponentRepository, recipe: Recipe, function: str, network: str, options: Options
 ) -> Component:
-    """The function that the network is used with, in testing, and through its gates."""
-    folder = recipe.functions[name]
-    files = {path.name: path for path in sorted(folder.iterdir()) if path.is_file()}
+    """The function that the network is used with, in testing, and through its gates.
+
+    It asks by the name that the ``network`` is added under.
+    """
     licence = _OWN_LICENCE if recipe.distribution == OURS else recipe.licence.spdx
-    described = describe_function(files[FUNCTION_FILE], configuration(options)["gates"]["classes"])
-    described |= {"licence": licence, "origin": f"the catalogue of {recipe.distribution}"}
-    added = repository.add(Kind.FUNCTION, name, None, files, described)
+    asking = files_asking(recipe.functions[function], recipe.name, network)
+    with asking as (name, files):
+        classes = configuration(options)["gates"]["classes"]
+        described = describe_function(files[FUNCTION_FILE], classes)
+        described |= {"licence": licence, "origin": f"the catalogue of {recipe.distribution}"}
+        added = repository.add(Kind.FUNCTION, name, None, files, described)
     _pass_gates(repository, added, options)
     return added
 

@@ -86,6 +86,11 @@ def add_usual(parser: argparse.ArgumentParser) -> None:
 def add_component(parser: argparse.ArgumentParser) -> None:
     """The arguments that name one component."""
     parser.add_argument("name", metavar="NAME", help="the component's name")
+    add_kind(parser)
+
+
+def add_kind(parser: argparse.ArgumentParser) -> None:
+    """``--kind``."""
     parser.add_argument(
         "--kind", type=Kind, choices=list(Kind), help="where two kinds share the name"
     )

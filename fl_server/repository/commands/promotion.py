@@ -7,13 +7,14 @@ import time
 from pathlib import Path
 
 from fl_common.components.description import Component, Stage
-from fl_common.errors import InvalidData, JoinTheDotsError
+from fl_common.errors import InvalidConfiguration, InvalidData, JoinTheDotsError
 from fl_common.vocabulary import Parameters
 from fl_server.repository.build import build_device
 from fl_server.repository.commands.options import (
     Command,
     Options,
     add_component,
+    add_kind,
     add_stage,
     configuration,
     kind_of,
@@ -135,7 +136,8 @@ def _percent(text: str) -> int:
 
 
 def _promote_arguments(parser: argparse.ArgumentParser) -> None:
-    add_component(parser)
+    parser.add_argument("names", metavar="NAME", nargs="+", help="the components' names")
+    add_kind(parser)
     parser.add_argument("--version", help="the one that is in testing, if not given")
     parser.add_argument(
         "--force", metavar="REASON", help="skip the gates; the reason is signed into the history"
@@ -149,11 +151,22 @@ def _promote_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _promote(options: Options) -> None:
-    repository, config = repository_of(options), configuration(options)
-    component = _candidate(repository, options)
-    required = required_gates(repository, component, config["gates"])
+    if options.version and len(options.names) > 1:
+        raise InvalidConfiguration(
+            f"--version {options.version}",
+            f"can't be that of {len(options.names)} components",
+            "Promote each by itself",
+        )
+    repository = repository_of(options)
+    each = [argparse.Namespace(**{**vars(options), "name": name}) for name in options.names]
+    for component in [_candidate(repository, one) for one in each]:
+        _promote_one(repository, component, options)
+
+
+def _promote_one(repository: ComponentRepository, component: Component, options: Options) -> None:
+    required = required_gates(repository, component, configuration(options)["gates"])
     kind, version, percent = component.kind, component.version, options.canary
-    promote(repository, kind, options.name, version, required, options.force, percent)
+    promote(repository, kind, component.name, version, required, options.force, percent)
     forced = " without the gates, as the history says" if options.force else ""
     who = f"{percent} % of the sites" if percent else "Sites"
     say(f"{component} is in production{forced}. {who} follow at their next poll.")
@@ -165,8 +178,10 @@ PROMOTE = Command(
     "promote",
     "put a checked component into production",
     "Signs the component in testing into production, if this exact digest passed every gate.\n"
-    "--force skips the gates; like any promotion it needs the production key.",
+    "--force skips the gates; like any promotion it needs the production key. Of several, each is\n"
+    "promoted by itself, in this order, once all of them are there.",
     "  fl-repo promote wearables --canary 10\n  fl-repo promote wearables\n"
+    "  fl-repo promote speech speech-heard\n"
     '  fl-repo promote wearables --force "demo of Friday"\n',
     _promote_arguments,
     _promote,

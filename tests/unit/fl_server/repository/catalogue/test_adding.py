@@ -160,7 +160,7 @@ def test_the_function_that_it_is_used_with_comes_along_and_is_required(
         "rate_hz": None, "hop": None, "megabytes": 200,
     }  # fmt: skip
     assert function.description["licence"] == "MIT"
-    assert "fl-repo promote twice; fl-repo promote twice-told" in capsys.readouterr().out
+    assert "fl-repo promote twice twice-told" in capsys.readouterr().out
     for name in ("twice", "twice-told"):
         main(["promote", name, "--keys", "keys"])
 
