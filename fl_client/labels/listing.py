@@ -1,4 +1,4 @@
-"""The intervals that a box was told labels of, with what became of each."""
+"""The intervals that a box was told labels of, or to leave out, with what became of each."""
 
 import hashlib
 import json
@@ -15,15 +15,20 @@ from rich.table import Table
 from rich.text import Text
 
 from fl_client.home import LEDGER
-from fl_client.labels.times import shown
+from fl_client.labels.times import span_shown
 from fl_client.ledger.ledger import Ledger
 from fl_client.sensors import Annotation
 from fl_client.store.annotations import annotations_in
 from fl_client.store.database import store_in
 from fl_client.store.label_requests import LabelledTask, labelled_task, requests_in
+from fl_client.store.left_out import LeftOut, left_out_in
+from fl_client.windows import Slicing
+from fl_client.windows.grid import Grid
 from fl_common.errors import InvalidConfiguration, LedgerError
 from fl_common.privacy.unit import WHOLE_SITE
 
+ANY_CUT = Slicing(1, 1.0, 0.0, 1.0)
+"""What labels a task takes, and how long its windows are, depends on no way to cut them."""
 _SHOWN = 20
 
 
@@ -31,12 +36,13 @@ _SHOWN = 20
 class ToldLabel:
     """An interval, its ``windows`` that have a label, and whether it ``waits`` for the node.
 
+    A ``label`` of None: it is left out, and ``windows`` are those that it keeps from training.
     ``trained`` says whether the ledger has charged one of its days for training, so that a model
     may know its label; None where the ledger can't be read. Times are nanoseconds since 1970.
     """
 
     id: str
-    label: str
+    label: str | None
     stream: str
     from_ns: int
     to_ns: int
@@ -66,7 +72,7 @@ def opened(home: Path) -> Iterator[tuple[sqlite3.Connection, LabelledTask]]:
 def told_in(
     home: Path, connection: sqlite3.Connection, about: LabelledTask, counter: Path | None = None
 ) -> list[ToldLabel]:
-    """All that were told, by their beginning; those that are to be withdrawn are none.
+    """All that were told or are left out, by their beginning; without those to be withdrawn.
 
     ``counter`` is the ledger's, if it is not beside the ledger.
     """
@@ -75,11 +81,25 @@ def told_in(
     waiting = [one.annotation for one in requests if not one.is_withdrawn]
     days = _trained_days(home / LEDGER, counter)
     found = []
-    for one in sorted([*annotations_in(connection), *waiting], key=lambda a: a.from_ns):
+    for one in [*annotations_in(connection), *waiting]:
         if (one.stream, one.id) not in gone:
             windows = _windows(connection, about.cut, one)
-            found.append(_row(one, windows, days, waits=one in waiting))
-    return found
+            found.append(_row(one, one.label, windows, days, waits=one in waiting))
+    for out in left_out_in(connection):
+        windows = _kept_out(connection, about, out)
+        found.append(_row(out, None, windows, days, waits=False))
+    return sorted(found, key=lambda row: row.from_ns)
+
+
+def _kept_out(connection: sqlite3.Connection, about: LabelledTask, one: LeftOut) -> int:
+    """How many of the box's windows share time with an interval that is left out."""
+    reach_ns = Grid(about.task, ANY_CUT).reach_ns
+    (count,) = connection.execute(
+        "SELECT count(*) FROM windows WHERE cut = ? AND stream = ?"
+        " AND start_ns < ? AND start_ns >= ?",
+        (about.cut, one.stream, one.to_ns, one.from_ns - reach_ns),
+    ).fetchone()
+    return int(count)
 
 
 def show(home: Path, counter: Path | None, *, whole: bool, as_json: bool) -> None:
@@ -94,22 +114,29 @@ def show(home: Path, counter: Path | None, *, whole: bool, as_json: bool) -> Non
     if as_json:
         output.out(json.dumps([_fields(row) for row in rows], indent=1))
     elif not rows:
-        output.print("no label was told")
+        output.print("no label was told, and nothing is left out")
     else:
         output.print(_table(rows if whole else rows[-_SHOWN:]))
         if not whole and len(rows) > _SHOWN:
             output.print(f"and {len(rows) - _SHOWN:,} older ones: --all shows them")
 
 
-def _row(one: Annotation, windows: int, days: set[str] | None, *, waits: bool) -> ToldLabel:
+def _row(
+    one: Annotation | LeftOut,
+    label: str | None,
+    windows: int,
+    days: set[str] | None,
+    *,
+    waits: bool,
+) -> ToldLabel:
     trained = None if days is None else not days.isdisjoint({WHOLE_SITE, *_days_of(one)})
     name = hashlib.sha256(f"{one.stream}\n{one.id}".encode()).hexdigest()[:8]
     return ToldLabel(
-        name, one.label, one.stream, one.from_ns, one.to_ns, windows, waits, trained, one.id
+        name, label, one.stream, one.from_ns, one.to_ns, windows, waits, trained, one.id
     )
 
 
-def _days_of(one: Annotation) -> Iterator[str]:
+def _days_of(one: Annotation | LeftOut) -> Iterator[str]:
     """The UTC days that it touches, which are blocks of the ledger."""
     day_ns = 86_400 * 10**9
     for day in range(one.from_ns // day_ns, (one.to_ns - 1) // day_ns + 1):
@@ -154,8 +181,9 @@ def _table(rows: Sequence[ToldLabel]) -> Table:
     table.add_column("trained on", header_style="bold", no_wrap=True)
     for row in rows:
         named = [row.stream] if streams else []
-        span = [shown(row.from_ns, now), shown(row.to_ns, now)]
+        span = span_shown(row.from_ns, row.to_ns, now)
         windows = "waits" if row.waits else f"{row.windows:,}"
         trained = {None: "unknown", True: "yes", False: "no"}[row.trained]
-        table.add_row(*map(Text, [row.id, row.label, *named, *span, windows, trained]))
+        label = Text("left out", "italic") if row.label is None else Text(row.label)
+        table.add_row(row.id, label, *map(Text, [*named, *span, windows, trained]))
     return table

@@ -26,6 +26,12 @@ def shown(at_ns: int, now: datetime) -> str:
     return f"{when:%H:%M:%S}" if when.date() == now.date() else f"{when:%Y-%m-%d %H:%M:%S}"
 
 
+def span_shown(from_ns: int, to_ns: int, now: datetime) -> tuple[str, str]:
+    """The ends of an interval, in words; the day of the second only where it is another one."""
+    begin = datetime.fromtimestamp(from_ns / 1e9, now.tzinfo)
+    return shown(from_ns, now), shown(to_ns, begin)
+
+
 def _moment(name: str, text: str, now: datetime) -> float:
     """In seconds since 1970."""
     if text == "now":

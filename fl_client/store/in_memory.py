@@ -9,7 +9,15 @@ broker, what functions remember, and the clock stay in the file.
 import sqlite3
 from pathlib import Path
 
-from fl_client.store import annotations, box_stamps, function_inbox, held, spool_rows, windows
+from fl_client.store import (
+    annotations,
+    box_stamps,
+    function_inbox,
+    held,
+    left_out,
+    spool_rows,
+    windows,
+)
 from fl_client.store.database import open_store, transaction
 from fl_client.store.spool_counts import LOST, values_of
 from fl_common.errors import InvalidConfiguration
@@ -47,7 +55,7 @@ def is_in_memory(connection: sqlite3.Connection) -> bool:
 def _keep_in_memory(connection: sqlite3.Connection) -> None:
     """Make the tables before any other module does."""
     connection.execute("PRAGMA temp_store = MEMORY")
-    modules = spool_rows, windows, annotations, held, function_inbox, box_stamps
+    modules = spool_rows, windows, annotations, left_out, held, function_inbox, box_stamps
     statements = [one.strip() for module in modules for one in module.SCHEMA.split(";")]
     with transaction(connection):
         _check_empty(connection)

@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 
 from fl_client.store.database import reading
+from fl_client.store.left_out import used
 from fl_client.store.windows import cut_of
 from fl_client.windows import Slicing
+from fl_client.windows.grid import Grid
 from fl_client.windows.split import Labelled
 from fl_client.windows.truths import truths_of
 from fl_client.windows.truths.kept import Kept
@@ -27,6 +29,8 @@ def read_labelled(path: Path, task: Task, slicing: Slicing) -> Labelled:
 def read_all(path: Path, task: Task, slicing: Slicing) -> Kept:
     """The windows of all streams in the store at ``path``, as a snapshot; nothing is written.
 
+    Those that a person has left out are not among them.
+
     Any process may read while the sensing process writes; neither waits for the other.
 
     Raises:
@@ -39,7 +43,8 @@ def _read(path: Path, task: Task, slicing: Slicing, which: str) -> Kept:
     """The windows that meet ``which``, an SQL condition; also from a store of an earlier schema."""
     with reading(path) as connection:
         columns = {name for _, name, *_ in connection.execute("PRAGMA table_info(windows)")}
-        stream = "stream" if "stream" in columns else "''"
+        stream = "windows.stream" if "stream" in columns else "''"
+        which += f" AND {used(connection, stream, Grid(task, slicing).span_ns)}"
         rows = connection.execute(
             f"SELECT start_ns, content, {stream}, label FROM windows"
             f" JOIN window_values USING (id) WHERE cut = ? {which} ORDER BY start_ns, id",

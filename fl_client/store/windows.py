@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fl_client.sensors import Annotation
-from fl_client.store import annotations
+from fl_client.store import annotations, left_out
 from fl_client.store.agreement import ROWS, Agreement, Pair, Said, marks_of
 from fl_client.store.annotations import Annotations, Span
 from fl_client.store.database import transaction
@@ -135,7 +135,9 @@ class WindowStore:
         """The time that a window stands for."""
         self._share = label_share
         with transaction(connection):
-            for statement in filter(str.strip, (annotations.SCHEMA + SCHEMA).split(";")):
+            for statement in filter(
+                str.strip, (annotations.SCHEMA + left_out.SCHEMA + SCHEMA).split(";")
+            ):
                 connection.execute(statement)
         self._annotations = Annotations(connection)
 
@@ -230,6 +232,7 @@ class WindowStore:
         with transaction(self.connection):
             removed = self._remove("start_ns < ?", (oldest_ns,), _REMOVED_AT_ONCE)
             self._annotations.forget(oldest_ns)
+            left_out.forget(self.connection, oldest_ns)
             (count,) = self.connection.execute("SELECT count(*) FROM windows").fetchone()
             excess = min(count - int(retention.megabytes * 2**20 / size), _REMOVED_AT_ONCE)
             for which in ("cut != ?", "cut = ? AND label IS NULL", "cut = ?"):

@@ -45,7 +45,8 @@ JUDGES: Mapping[str, str] = {
 }
 DO_OR_SAY = {
     "fl-client": (
-        "backup clock enroll functions join key label labels ledger model replay restore run status"
+        "backup clock enroll functions join key label labels leave-out ledger model replay restore"
+        " run status"
     ),
     "fl-fn": "build new serve",
     "fl-repo": (

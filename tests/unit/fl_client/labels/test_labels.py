@@ -25,6 +25,7 @@ from fl_client.store.database import open_store, reading
 from fl_client.store.in_memory import open_kept
 from fl_client.store.label_requests import LabelRequest, LabelRequests, put_request
 from fl_client.store.outbox import PublishProgress
+from fl_client.store.window_reading import read_labelled
 from tests.support.nodes import PERIOD, START, WEARABLES, message, place_model
 from tests.support.samples import WINDOW_PRIVACY
 
@@ -51,12 +52,19 @@ class Box:
         options = (f"home={home}", *BOX)
         self.pipeline = build_node(read_config(None, options), connected=True).loop.pipeline
         declared = build_declared(read_config(None, options), WEARABLES)
+        self._slicing = declared.slicing
         self.intake = Intake(declared.messages["mqtt"], topic_matches_sub, 10**6)
 
     def step(self, *sent: Delivery) -> PipelineStep:
         now = Instant(2_000_000_000 * 10**9, 10**9)
         arrivals = self.intake.arrivals(sent, now.wall_ns)
         return self.pipeline.advance(arrivals, PublishProgress((), 0, 0, True), now)
+
+    def trained_on(self) -> list[int]:
+        """The starts of the windows that training reads."""
+        found = read_labelled(self.home / STORE, WEARABLES, self._slicing)
+        starts: list[int] = found.starts_N.tolist()
+        return starts
 
     def labels(self) -> list[int | None]:
         """The label of each window, by its start."""
@@ -177,7 +185,7 @@ def test_a_ledger_that_cant_be_read_is_said(box: Box, capsys: pytest.CaptureFixt
 
 
 def test_the_table_shows_the_newest(box: Box, capsys: pytest.CaptureFixture[str]) -> None:
-    assert said(box, capsys, "labels") == "no label was told\n"
+    assert said(box, capsys, "labels") == "no label was told, and nothing is left out\n"
     for number in range(22):
         span = ("--from", iso(START + number * PERIOD), "--to", iso(START + WINDOW_NS))
         said(box, capsys, "label", "ABD", *span)
@@ -196,6 +204,8 @@ def test_the_table_shows_the_newest(box: Box, capsys: pytest.CaptureFixture[str]
         (("label", "ABD", "--from", "9999999999d"), "is no time"),
         (("label", "ABD", "--from", "1m", "--to", "2999-01-01"), "ahead of the clock"),
         (("label", "ABD", "--from", "1m", "--stream", "a"), "Leave it out"),
+        (("leave-out", "--from", "now", "--to", "10m"), "ends before it begins"),
+        (("leave-out", "--from", "1m", "--stream", "a"), "Leave it out"),
         (("labels", "--withdraw", "12345678"), "is no label that was told"),
     ],
 )
@@ -220,7 +230,39 @@ def test_a_label_that_the_task_no_longer_has_is_counted(box: Box) -> None:
     assert box.labels() == [None] * WINDOWS
 
 
-@pytest.mark.parametrize("words", [("label", "quiet", "--from", "1m"), ("labels",)])
+def test_an_interval_is_left_out_of_training_until_it_is_taken_back(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """While the node runs, which need not do anything."""
+    said(box, capsys, "label", "ABD", "--from", iso(START), "--to", iso(START + 40 * WINDOW_NS))
+    box.step()
+    before = box.trained_on()
+    out = said(box, capsys, "leave-out", *SPAN)
+    assert "is left out of training from now on" in out
+    row = next(row for row in shown(box, capsys) if row["label"] is None)
+    assert f"{row['windows']} windows" in out
+    assert len(before) - len(box.trained_on()) == row["windows"] > 0
+    assert min(box.trained_on()) >= START + 4 * WINDOW_NS
+    assert "left out" in said(box, capsys, "labels")
+    assert "was done before" in refused(capsys, box.home, "leave-out", *SPAN)
+    assert box.step().unused_labels == {}
+    assert "is used again" in said(box, capsys, "labels", "--withdraw", row["id"])
+    assert box.trained_on() == before
+    assert row["id"] in refused(capsys, box.home, "labels", "--withdraw", row["id"])
+
+
+def test_a_day_that_was_trained_on_is_said_of_what_is_left_out(
+    box: Box, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(Ledger(box.home / LEDGER, lambda: 2e9, "box")) as ledger:
+        charge = Charge("box", "5e62", 1, "5e62", WINDOW_PRIVACY, (DAY,), False)
+        assert isinstance(ledger.debit([charge])[0], tuple)
+    assert "was trained on before" in said(box, capsys, "leave-out", *SPAN)
+
+
+@pytest.mark.parametrize(
+    "words", [("label", "quiet", "--from", "1m"), ("leave-out", "--from", "1m"), ("labels",)]
+)
 def test_a_box_that_keeps_no_windows_is_told_by_messages(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: Sequence[str]
 ) -> None:
@@ -230,7 +272,9 @@ def test_a_box_that_keeps_no_windows_is_told_by_messages(
     assert "as messages" in refused(capsys, tmp_path, *words)
 
 
-@pytest.mark.parametrize("words", [("label", "ABD", "--from", "1m"), ("labels",)])
+@pytest.mark.parametrize(
+    "words", [("label", "ABD", "--from", "1m"), ("leave-out", "--from", "1m"), ("labels",)]
+)
 def test_a_folder_where_no_box_has_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], words: Sequence[str]
 ) -> None:

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from fl_client.labels.times import nanoseconds, shown
+from fl_client.labels.times import nanoseconds, span_shown
 
 ZONE = timezone(timedelta(hours=2))
 NOW = datetime(2026, 3, 1, 12, 30, 15, 250_000, tzinfo=ZONE)
@@ -33,6 +33,16 @@ def test_a_time_without_zone_is_the_machines() -> None:
     assert nanoseconds("--from", "2026-01-31T10:05", NOW) == expected * 10**9
 
 
-def test_a_time_is_shown_with_its_day_unless_it_is_today() -> None:
-    assert shown(nanoseconds("--from", "10:05", NOW), NOW) == "10:05:00"
-    assert shown(nanoseconds("--from", "1d", NOW), NOW) == "2026-02-28 12:30:15"
+@pytest.mark.parametrize(
+    ("begin", "end", "expected"),
+    [
+        ("10:05", "now", ("10:05:00", "12:30:15")),
+        ("1d", "now", ("2026-02-28 12:30:15", "2026-03-01 12:30:15")),
+        ("25h", "24h", ("2026-02-28 11:30:15", "12:30:15")),
+    ],
+)
+def test_a_day_is_shown_where_it_is_another_one(
+    begin: str, end: str, expected: tuple[str, str]
+) -> None:
+    ends = [nanoseconds("--from", text, NOW) for text in (begin, end)]
+    assert span_shown(ends[0], ends[1], NOW) == expected
