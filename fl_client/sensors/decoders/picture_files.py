@@ -13,16 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fl_client.sensors import InvalidPayload
+from fl_client.sensors.decoders.picture_parts import BEGINS, jpeg_parts, png_parts
 
-_BEGINS = {"jpeg": b"\xff\xd8\xff", "png": b"\x89PNG\r\n\x1a\n"}
 _BOX = tuple[int, int, int, int]
-_SCAN = b"\xff\xda"
-_MOST_SCANS = 100
-"""Of a progressive JPEG, each of which goes over the whole picture; usual are ten."""
-_KEPT = (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf")
-"""The chunks of PNG that decide what is seen: no text, colour profile or other one is unpacked."""
-_ANIMATION = b"acTL"
-_ORIENTATION = 0x0112
 _SIDEWAYS = (5, 6, 7, 8)
 _TURNED = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -56,14 +49,14 @@ class Wanted:
         Raises:
             InvalidPayload: it is not as declared, or can't be unpacked.
         """
-        form = next((f for f, begin in _BEGINS.items() if content.startswith(begin)), None)
+        form = next((f for f, begin in BEGINS.items() if content.startswith(begin)), None)
         if form not in self.forms:
             found = form or "neither JPEG nor PNG"
             raise InvalidPayload("form", f"it is {found}, and {' or '.join(self.forms)} declared")
-        content = _jpeg(content) if form == "jpeg" else _png(content)
+        content, turn = jpeg_parts(content) if form == "jpeg" else png_parts(content)
         try:
             with Image.open(io.BytesIO(content), formats=[form]) as image:
-                return self._used(image, "L" if is_grey else "RGB")
+                return self._used(image, turn, "L" if is_grey else "RGB")
         except InvalidPayload:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -72,9 +65,7 @@ class Wanted:
         except Exception as error:  # Pillow raises many kinds of errors for foreign bytes
             raise InvalidPayload("damaged", f"it can't be unpacked ({_short(error)})") from error
 
-    def _used(self, image: Image.Image, mode: str) -> NDArray[np.uint8]:
-        self._check_size(image.size if self.size != image.size[::-1] else self.size)
-        turn = image.getexif().get(_ORIENTATION, 1)  # of a PNG, this unpacks all of it
+    def _used(self, image: Image.Image, turn: int, mode: str) -> NDArray[np.uint8]:
         self._check_size(image.size[::-1] if turn in _SIDEWAYS else image.size)
         if image.mode not in _MODES:
             raise InvalidPayload("colours", f"its colours are {image.mode}")
@@ -98,30 +89,6 @@ def _opaque(image: Image.Image) -> Image.Image:
     if whole.getchannel("A").getextrema() != (255, 255):
         raise InvalidPayload("colours", "it is transparent in places")
     return whole
-
-
-def _jpeg(content: bytes) -> bytes:
-    if content.count(_SCAN) > _MOST_SCANS:
-        raise InvalidPayload("form", f"it has more than {_MOST_SCANS} scans")
-    return content
-
-
-def _png(content: bytes) -> bytes:
-    """The chunks of a PNG that count; one with an animation or with 16 bits is none."""
-    kept, at, name = [content[:8]], 8, b""
-    while name != b"IEND" and at + 8 <= len(content):
-        end = at + 12 + int.from_bytes(content[at : at + 4], "big")
-        name = content[at + 4 : at + 8]
-        if name == _ANIMATION:
-            raise InvalidPayload("form", "it is an animation")
-        if name == b"IHDR" and content[at + 16 : at + 17] == b"\x10":
-            raise InvalidPayload("colours", "it has 16 bits for each colour")
-        if name in _KEPT:
-            kept.append(content[at:end])
-        at = end
-    if name != b"IEND" or at > len(content):
-        raise InvalidPayload("damaged", f"it is cut off after {len(content)} bytes")
-    return b"".join(kept)
 
 
 def _short(error: Exception) -> str:

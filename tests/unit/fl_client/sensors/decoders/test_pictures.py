@@ -141,8 +141,16 @@ HOSTILE = [
     (file_of(SMALL, "webp"), "form", "neither JPEG nor PNG"),
     (animated(), "form", "an animation"),
     (JPEG[:2] + b"\xff\xda\0\2" * 1000 + JPEG[2:], "form", "more than 100 scans"),
+    (JPEG[:2] + b"\xff\xdb\0\2" * 2000 + JPEG[2:], "form", "more than 1000 segments"),
+    (PNG[:33] + (bytes(4) + b"IDAT" + bytes(4)) * 20_000, "form", "more than 10,000 chunks"),
     (JPEG[:-200], "damaged", "cut off"),
-    (JPEG[:40], "damaged", "can't be unpacked"),
+    (JPEG[:40], "damaged", "cut off"),
+    (JPEG[:2] + b"\0" + JPEG[2:], "form", "neither JPEG nor PNG"),
+    (JPEG[:4] + b"\0\2\0" + JPEG[4:], "damaged", "no part of a JPEG begins at byte 6"),
+    (JPEG + JPEG, "form", "several pictures"),
+    (JPEG + bytes(9) + PNG, "form", "several pictures"),
+    (PNG + PNG, "form", "several pictures"),
+    (PNG + JPEG, "form", "several pictures"),
     (PNG[: len(PNG) // 2], "damaged", "cut off"),
     (PNG[:30], "damaged", "cut off"),
     (PNG[:-20] + b"\xff" + PNG[-19:], "damaged", "can't be unpacked"),
@@ -174,6 +182,38 @@ def test_what_is_not_as_it_is_declared_is_named(payload: bytes, reason: str, say
 def test_only_the_declared_forms_are_opened() -> None:
     assert refusal(decoder(forms=["png"]), JPEG).reason == "form"
     assert refusal(decoder(forms=["jpeg"]), PNG).reason == "form"
+
+
+def exif_of(entries: int, order: str = ">") -> bytes:
+    """Exif that turns a picture by 180 degrees, after so many values that claim to be large."""
+    claims = b"".join(struct.pack(order + "HHII", 1000 + n, 7, 1 << 31, 8) for n in range(entries))
+    begin = {"<": b"II*\0", ">": b"MM\0*"}[order] + struct.pack(order + "I", 8)
+    turned = struct.pack(order + "HHIHH", 0x0112, 3, 1, 3, 0)
+    return begin + struct.pack(order + "H", entries + 1) + claims + turned
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("order", "<>")
+def test_nothing_is_said_of_other_values_of_exif(order: str) -> None:
+    """Pillow says a line of each, and a hostile camera may send thousands in each picture."""
+    exif = exif_of(5000, order)
+    turned = SMALL[::-1, ::-1].transpose(2, 0, 1)
+    assert (levels(decoder(), with_chunk(PNG, b"eXIf", exif)) == turned).all()
+    part = b"Exif\0\0" + exif
+    jpeg = JPEG[:2] + b"\xff\xe1" + struct.pack(">H", len(part) + 2) + part + JPEG[2:]
+    assert (levels(decoder(), jpeg) == levels(decoder(), JPEG)[:, ::-1, ::-1]).all()
+
+
+@given(st.binary(max_size=60), st.sampled_from([b"", b"II*\0", b"MM\0*", b"MM\0*\0\0\0\x08"]))
+def test_no_exif_can_make_a_picture_none(noise: bytes, begin: bytes) -> None:
+    assert outcome(with_chunk(PNG, b"eXIf", begin + noise)) in ("pixels", (1, 3 * HEIGHT * WIDTH))
+
+
+def test_a_file_that_says_that_it_has_several_pictures_is_its_first_one() -> None:
+    several = file_of(
+        Image.fromarray(SMALL), "mpo", save_all=True, append_images=[Image.fromarray(noise(8))]
+    )
+    assert (levels(decoder(), several) == levels(decoder(), JPEG)).all()
 
 
 def test_texts_and_colour_profiles_in_a_png_are_not_unpacked(
