@@ -1,7 +1,7 @@
 """What a box's functions are fed with, and what comes of it, in the store's transactions."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from fl_client.functions.shown import Shown
@@ -19,8 +19,9 @@ class FunctionFeed:
     """Puts events into ``inbox``, and shows them to functions by ``thread``.
 
     Functions go on from ``memory``, so that a commit that failed has no effect on them. ``noted``
-    is called after some have answered. What failed as no model served is shown again when one
-    ``serves``. Call it in the caller's transaction.
+    is called after some have answered. What failed as no model served is shown again when what the
+    function asks ``serves``: networks by name, or without any the model. Call it in the caller's
+    transaction.
     """
 
     def __init__(
@@ -29,7 +30,7 @@ class FunctionFeed:
         inbox: FunctionInbox,
         memory: FunctionMemory,
         noted: Callable[[], None],
-        serves: Callable[[], bool],
+        serves: Callable[[Collection[str]], bool],
     ) -> None:
         self._thread, self._inbox, self._memory = thread, inbox, memory
         self._noted, self._ticks, self._serves = noted, Ticks(), serves
@@ -108,12 +109,15 @@ class FunctionFeed:
         return replace(self._inbox.counts(), state_bytes=dict(self._memory.bytes))
 
     def _show_again(self) -> None:
-        """Let what waited for a model wait for its function, if a model serves, and that runs."""
-        if self._lacking and self._serves():
-            running = self._lacking & {*self._thread.functions.heard}
-            for name in sorted(running):
+        """Let what waited for a model wait for its function, if that runs, and what it asks serves.
+
+        Another one that does not serve holds up those alone that ask it.
+        """
+        functions = self._thread.functions
+        for name in sorted(self._lacking & {*functions.heard}):
+            if self._serves(functions.asks(name)):
                 self._inbox.show_again(name)
-            self._lacking -= running
+                self._lacking.discard(name)
 
     def _put(self, events: Iterable[Event]) -> None:
         if asked := self._asked(events):

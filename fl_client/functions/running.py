@@ -117,6 +117,11 @@ class RunningFunctions:
         """Of each function those whose events it takes."""
         return {name: named.source.heard for name, named in self._running.items()}
 
+    def asks(self, name: str) -> frozenset[str]:
+        """The networks that the function called ``name`` asks; none: the box's own model."""
+        named = self._running.get(name)
+        return frozenset() if named is None else named.source.asks
+
     @property
     def silent(self) -> dict[str, int]:
         """Functions that see no window of a stream, with the start of the one that they saw."""

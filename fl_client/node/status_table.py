@@ -172,8 +172,10 @@ def _functions(functions: Mapping[str, Any]) -> Iterator[tuple[str, Text | str]]
     if any(functions["failures"].values()):
         failed = ", ".join(f"{n} {count}x" for n, count in functions["failures"].items() if count)
         off = f"; disabled: {', '.join(functions['disabled'])}" if functions["disabled"] else ""
-        letters = f"; letters: {sum(windows['letters'].values()):,}"
-        yield "", Text(f"failed: {failed}{off}{letters}", style="yellow")
+        yield "", Text(f"failed: {failed}{off}", style="yellow")
+    if letters := sum(windows.get("letters", {}).values()):
+        yield "", Text(f"letters: {letters:,}", style="yellow")
+    yield from _reasons("", "letters dropped: ", windows.get("letters_dropped", {}))
 
 
 def _events(events: dict[str, Any]) -> Iterator[tuple[str, Text | str]]:

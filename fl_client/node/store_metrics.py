@@ -40,6 +40,7 @@ class StoreMetrics(Collector):
             ("messages_lost", messages.lost, "Messages that could not be used"),
             ("events_dropped", events.dropped, "Events that are never published"),
             ("function_windows_dropped", inbox.dropped, "Windows that no function was shown"),
+            ("function_letters_dropped", inbox.letters_dropped, "Letters that nobody took"),
         ):
             yield _by_reason(name, text, by_reason)
         for name, value, text in (

@@ -8,9 +8,10 @@ the one that stores what functions found in it. So at any instant, even after ``
 At most ``limit`` wait; beyond that the oldest are dropped, as ``full``. A letter is kept until
 somebody tries it again or throws it away; beyond ``MOST_LETTERS`` or ``MOST_LETTER_BYTES`` the
 oldest go, first of those that wait for a model (``NO_MODEL_YET``), which are tried again as soon as
-one serves. Neither is kept for longer than windows are; those that wait are dropped as
-``old`` then, and as ``no_function`` where there is none to see them. What functions find for each
-other fills half of the room at most, and is dropped as ``chain`` beyond.
+one serves. These, and those of before windows that are kept, are counted as ``full`` and ``old``,
+too. Neither is kept for longer than windows are; those that wait are dropped as ``old`` then, and
+as ``no_function`` where there is none to see them. What functions find for each other fills half of
+the room at most, and is dropped as ``chain`` beyond.
 
 One thread at a time may call it.
 """
@@ -38,6 +39,8 @@ CREATE TABLE IF NOT EXISTS function_letters (
 """``name`` in the inbox: the only function that is shown the event, again; NULL: all are."""
 _DROPPED = "dropped:"
 """The prefix of the name of a count of dropped events; the reason follows."""
+_LETTERS = "letters:"
+"""The prefix of the name of a count of letters that are gone; the reason follows."""
 _READ_TO = "read_to"
 NO_MODEL_YET = "no model served; it is shown again as soon as one does"
 """The reason of the letters of what a function asked a model about while there was none."""
@@ -67,7 +70,8 @@ class InboxCounts:
     """Events since the store was made: ``put`` = ``done`` + ``waiting`` + dropped.
 
     ``dropped`` are these by reason, ``letters`` those that are kept now, by function, and
-    ``state_bytes`` what each remembers.
+    ``state_bytes`` what each remembers. ``letters_dropped`` are letters that went by themselves,
+    by reason.
     """
 
     put: int
@@ -76,6 +80,7 @@ class InboxCounts:
     dropped: Mapping[str, int]
     letters: Mapping[str, int]
     state_bytes: Mapping[str, int] = field(default_factory=dict)
+    letters_dropped: Mapping[str, int] = field(default_factory=dict)
 
 
 class FunctionInbox:
@@ -151,7 +156,7 @@ class FunctionInbox:
                     " VALUES (?, ?, ?, ?)",
                     letters,
                 )
-                self._drop_letters()
+                self._bound_letters()
 
     def lacking_model(self) -> set[str]:
         """The functions with letters that wait for a model."""
@@ -174,32 +179,33 @@ class FunctionInbox:
             "SELECT name, count(*) FROM function_letters GROUP BY name"
         ).fetchall()
         put, done, waiting = (values.get(name, 0) for name in ("put", "done", "waiting"))
-        dropped = {
-            name.removeprefix(_DROPPED): value
-            for name, value in values.items()
-            if name.startswith(_DROPPED)
-        }
-        return InboxCounts(put, done, waiting, dropped, dict(letters))
+        dropped, gone = (_by_reason(values, prefix) for prefix in (_DROPPED, _LETTERS))
+        return InboxCounts(put, done, waiting, dropped, dict(letters), letters_dropped=gone)
 
     def retain(self, oldest_ns: int) -> None:
         """Drop events that ended before ``oldest_ns``, and their letters."""
         with transaction(self._connection):
             _drop(self._connection, "old", "end_ns < ?", oldest_ns)
-            self._connection.execute("DELETE FROM function_letters WHERE end_ns < ?", (oldest_ns,))
+            self._drop_letters("old", "end_ns < ?", oldest_ns)
 
     def drop_unasked(self) -> None:
         """Drop what waits for all functions, as there is none; in the caller's transaction."""
         _drop(self._connection, "no_function", "name IS ?", None)
 
-    def _drop_letters(self) -> None:
+    def _bound_letters(self) -> None:
         """Keep the newest letters, within both limits."""
-        self._connection.execute(
-            "DELETE FROM function_letters WHERE number IN (SELECT number FROM (SELECT number,"
+        self._drop_letters(
+            "full",
+            "number IN (SELECT number FROM (SELECT number,"
             " row_number() OVER newest AS place, sum(length(predicted) + length(reason)) OVER"
             " newest AS bytes FROM function_letters WINDOW newest AS (ORDER BY reason = ?, number"
             " DESC)) WHERE place > ? OR bytes > ?)",
-            (NO_MODEL_YET, MOST_LETTERS, MOST_LETTER_BYTES),
+            *(NO_MODEL_YET, MOST_LETTERS, MOST_LETTER_BYTES),
         )
+
+    def _drop_letters(self, reason: str, which: str, *values: str | int) -> None:
+        found = self._connection.execute(f"DELETE FROM function_letters WHERE {which}", values)
+        _add(self._connection, {f"{_LETTERS}{reason}": found.rowcount})
 
 
 def letters_in(connection: sqlite3.Connection) -> list[Letter]:
@@ -271,6 +277,11 @@ def _drop(connection: sqlite3.Connection, reason: str, which: str, value: int | 
     with transaction(connection):
         found = connection.execute(f"DELETE FROM function_inbox WHERE {which}", (value,))
         _add(connection, {f"{_DROPPED}{reason}": found.rowcount, "waiting": -found.rowcount})
+
+
+def _by_reason(values: Mapping[str, int], prefix: str) -> dict[str, int]:
+    named = {name: value for name, value in values.items() if name.startswith(prefix)}
+    return {name.removeprefix(prefix): value for name, value in named.items()}
 
 
 def _add(connection: sqlite3.Connection, changes: Mapping[str, int]) -> None:

@@ -52,7 +52,7 @@ class Box:
         self._store = open_store(home / "store.sqlite")
         thread = FunctionThread(self.functions, Troubles())
         inbox, memory = FunctionInbox(self._store, 1000), FunctionMemory(self._store)
-        self.feed = FunctionFeed(thread, inbox, memory, lambda: None, lambda: True)
+        self.feed = FunctionFeed(thread, inbox, memory, lambda: None, lambda _: True)
         self._thread = thread
 
     def close(self) -> None:

@@ -26,7 +26,7 @@ class FedFunctions:
         self._store = open_store(path)
         self._thread = FunctionThread(functions, Troubles())
         inbox, memory = FunctionInbox(self._store, 10_000), FunctionMemory(self._store)
-        self.feed = FunctionFeed(self._thread, inbox, memory, noted, lambda: True)
+        self.feed = FunctionFeed(self._thread, inbox, memory, noted, lambda _: True)
         self.failed: list[tuple[Event, Failed]] = []
 
     def show(self, predictions: Sequence[Predicted] = ()) -> list[Told]:

@@ -34,10 +34,10 @@ class Asked:
             raise InvalidData("this box's model", rule, "Ask a network: asks in function.json")
         return asked_engine(self.engine, self.task, self.largest_batch)(windows, seconds)
 
-    def serves(self) -> bool:
-        """Whether all that there should be answer."""
+    def serves(self, names: Collection[str]) -> bool:
+        """Whether all networks of these names answer; without any, the box's own model."""
         own = self.engine.serves or not self.predicts
-        return own and all(map(self.networks.serves, self.networks.engines))
+        return all(map(self.networks.serves, names)) if names else own
 
     @property
     def served(self) -> Mapping[str, Engine]:

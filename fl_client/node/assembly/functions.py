@@ -1,7 +1,7 @@
 """Build a node's functions: their process, and what shows windows to them."""
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,15 +22,15 @@ from fl_common.programs.troubles import Troubles
 class BoxFunctions:
     """The functions that are ``running``, their process, and the thread that shows windows to them.
 
-    At most ``waiting`` windows wait in the store; ``serves`` says whether a model does, which
-    functions may ask.
+    At most ``waiting`` windows wait in the store; ``serves`` says whether these networks do, or
+    without any the model, which functions may ask.
     """
 
     running: Functions
     host: HostProcess
     thread: FunctionThread
     waiting: int
-    serves: Callable[[], bool]
+    serves: Callable[[Collection[str]], bool]
 
     def feed(self, connection: sqlite3.Connection, noted: Callable[[], None]) -> FunctionFeed:
         """What feeds them from a site's store; ``noted`` is called after some have answered."""
@@ -47,7 +47,7 @@ def build_functions(
     config: Config,
     model: Answering,
     networks: AskingNetworks,
-    serves: Callable[[], bool],
+    serves: Callable[[Collection[str]], bool],
     troubles: Troubles,
 ) -> BoxFunctions:
     """The configured functions, which may ask ``model`` and, by name, ``networks``.

@@ -1,7 +1,7 @@
 """What functions are fed with besides predictions: readings, windows, ticks, and each other."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -62,11 +62,14 @@ def store(tmp_path: Path) -> Iterator[Connection]:
 
 def feed(store: Connection, **on: tuple[tuple[str, str], ...]) -> FunctionFeed:
     """A feed of functions of these names, as after a start."""
-    return feed_of(store, LocalHost(), lambda: True, **on)
+    return feed_of(store, LocalHost(), lambda _: True, **on)
 
 
 def feed_of(
-    store: Connection, host: Host, serves: Callable[[], bool], **on: tuple[tuple[str, str], ...]
+    store: Connection,
+    host: Host,
+    serves: Callable[[Collection[str]], bool],
+    **on: tuple[tuple[str, str], ...],
 ) -> FunctionFeed:
     """A feed of functions run by ``host``."""
     sources = {name: replace(source_of(Told), on=what) for name, what in on.items()}  # type: ignore[arg-type]
@@ -200,7 +203,7 @@ def test_what_no_model_could_be_asked_of_waits_for_one_and_is_no_fault_of_the_fu
 ) -> None:
     on = {"asks": (("reading", "asked"),), "other": (("reading", "*"),)}
     host = WithoutModel()
-    fed = feed_of(store, host, lambda: host.serves, **on)
+    fed = feed_of(store, host, lambda _: host.serves, **on)
     fed.put_readings([(number, message("asked", number)) for number in range(1, 9)])
     assert [(name, data["n"]) for name, _, data in found(fed)] == [
         ("other", n) for n in range(1, 9)
@@ -210,7 +213,7 @@ def test_what_no_model_could_be_asked_of_waits_for_one_and_is_no_fault_of_the_fu
     assert functions.failures == {"asks": 0, "other": 0}
     assert functions.disabled == {}
     assert functions.tally.calls["asks", "no_model"] == 8
-    again = feed_of(store, host, lambda: host.serves, **on)  # as after a restart
+    again = feed_of(store, host, lambda _: host.serves, **on)  # as after a restart
     again.put([])
     assert again.counts().letters == {"asks": 8}
     host.serves = True
@@ -226,6 +229,31 @@ def test_letters_that_wait_for_a_model_push_out_no_others(store: Connection) -> 
     inbox.done([], [("broken", "it raised", event)])
     inbox.done([], [("asks", NO_MODEL_YET, event)] * 1000)
     assert inbox.counts().letters == {"broken": 1, "asks": 999}
+    assert inbox.counts().letters_dropped == {"full": 1}
+
+
+def test_a_network_that_does_not_serve_holds_up_those_alone_that_ask_it(store: Connection) -> None:
+    serving = set[str]()
+    fed = feed_of(
+        store, WithoutModel(), lambda names: serving.issuperset(names), asks=(("reading", "asked"),)
+    )
+    sources = {
+        name: FunctionSource({}, on=(("reading", "asked"),), asks=frozenset({asks}))
+        for name, asks in (("hears", "ears"), ("sees", "eyes"))
+    }
+    for name, source in sources.items():
+        fed._thread.functions.use(name, source)
+    FunctionInbox(store, 10).done([], [(name, NO_MODEL_YET, to_event(1)) for name in sources])
+    again = FunctionFeed(
+        fed._thread, FunctionInbox(store, 10), FunctionMemory(store), lambda: None,
+        lambda names: serving.issuperset(names),
+    )  # fmt: skip
+    serving.add("ears")
+    again.put([])
+    assert again.counts().letters == {"sees": 1}
+    serving.add("eyes")
+    again.put([])
+    assert again.counts().letters == {}
 
 
 def test_who_only_says_that_no_model_served_is_not_shown_it_again(store: Connection) -> None:
@@ -238,7 +266,7 @@ def test_who_only_says_that_no_model_served_is_not_shown_it_again(store: Connect
             """See ``Host``."""
             return Answer(None, content, [NO_MODEL_YET], 0.0)
 
-    fed = feed_of(store, Says(), lambda: True, says=(("reading", "*"),))
+    fed = feed_of(store, Says(), lambda _: True, says=(("reading", "*"),))
     fed.put_readings([(1, message("asked", 1))])
     found(fed)
     fed.put([])

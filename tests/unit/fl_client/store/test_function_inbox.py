@@ -94,6 +94,7 @@ def test_neither_windows_nor_letters_outlive_the_windows_of_the_site(
     inbox.retain(4)
     assert [one.event for one in inbox.after(0, 9)] == [window(5)]
     assert [one.event for one in letters_in(store)] == [window(6)]
+    assert inbox.counts().letters_dropped == {"old": 1}
     assert balanced(inbox).dropped == {"old": 1}
 
 
