@@ -22,7 +22,7 @@ NANOSECONDS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 """Units that time stamps may be in."""
 
 _LATEST_SECONDS = 9_200_000_000  # the year 2261, the last within int64 nanoseconds
-_FIRST_NS = 946_684_800 * 10**9  # the year 2000: no sensor's reading is older
+FIRST_NS = 946_684_800 * 10**9  # the year 2000: no sensor's reading is older
 _FEW = 64  # times; few avoid numpy's fixed cost
 _LIKELY_S = range(1_420_070_400, 2_524_608_000)  # from 2015 to 2050
 _LAST_NS = _LIKELY_S.stop * 10**9
@@ -118,7 +118,7 @@ def check_times(times_N: Integers) -> None:
         first, last = min(times), max(times)
     else:
         first, last = int(times_N.min()), int(times_N.max())
-    if first < _FIRST_NS:
+    if first < FIRST_NS:
         raise unlikely(first)
     if last >= _LAST_NS:
         raise unlikely(last)
@@ -139,7 +139,7 @@ def unlikely(stamp_ns: float) -> InvalidPayload:
         return InvalidPayload("byte_order", f"{detail} with what is sent")
     if not 0 <= stamp_ns < _LATEST_SECONDS * 10**9:  # NaN is neither
         return InvalidPayload("time", "a time stamp lies outside 1970 to 2261")
-    if stamp_ns < _FIRST_NS:
+    if stamp_ns < FIRST_NS:
         return InvalidPayload("past", "a time stamp lies before 2000: is the sensor's clock set?")
     return InvalidPayload("future", "a time stamp lies after 2050: is the sensor's clock set?")
 
