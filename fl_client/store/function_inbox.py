@@ -194,14 +194,13 @@ class FunctionInbox:
 
     def _bound_letters(self) -> None:
         """Keep the newest letters, within both limits."""
-        self._drop_letters(
-            "full",
+        beyond = (
             "number IN (SELECT number FROM (SELECT number,"
             " row_number() OVER newest AS place, sum(length(predicted) + length(reason)) OVER"
             " newest AS bytes FROM function_letters WINDOW newest AS (ORDER BY reason = ?, number"
-            " DESC)) WHERE place > ? OR bytes > ?)",
-            *(NO_MODEL_YET, MOST_LETTERS, MOST_LETTER_BYTES),
+            " DESC)) WHERE place > ? OR bytes > ?)"
         )
+        self._drop_letters("full", beyond, NO_MODEL_YET, MOST_LETTERS, MOST_LETTER_BYTES)
 
     def _drop_letters(self, reason: str, which: str, *values: str | int) -> None:
         found = self._connection.execute(f"DELETE FROM function_letters WHERE {which}", values)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,8 @@ class Comparison:
         if not both:
             return counts_alone(self.candidate)
         pairs = {"candidate": ("", self.candidate), "production": (self.digest, self.production)}
-        return {who: _summed(digest, metrics, both) for who, (digest, metrics) in pairs.items()}
+        of = _detailed(both, *(metrics for _, metrics in pairs.values()))
+        return {who: _summed(digest, metrics, both, of) for who, (digest, metrics) in pairs.items()}
 
     def troubles(self) -> Iterable[str]:
         """Why a site's counts of the incumbent are missing."""
@@ -69,7 +70,8 @@ def counts_alone(candidate: SiteMetrics) -> dict[str, Any] | None:
     Its digest is not known yet, and is an empty string.
     """
     given = candidate.given.keys()
-    return {"candidate": _summed("", candidate, given)} if given else None
+    of = _detailed(given, candidate)
+    return {"candidate": _summed("", candidate, given, of)} if given else None
 
 
 def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) -> None:
@@ -78,11 +80,29 @@ def write_counts(path: Path, compared: Mapping[str, Any], candidate: Component) 
     write_whole(path, (json.dumps(named, indent=1) + "\n").encode())
 
 
-def _summed(digest: str, metrics: SiteMetrics, nodes: Collection[int]) -> dict[str, Any]:
-    counts = [metrics.given[node] for node in sorted(nodes)]
+def _detailed(nodes: Collection[int], *compared: SiteMetrics) -> list[int]:
+    """The nodes that gave details of all that is ``compared``, in order.
+
+    A site that gives none, as an earlier version does and a hostile one may, is left out of what
+    follows from them, and silences no other.
+    """
+    return [n for n in sorted(nodes) if all(each.given[n].details for each in compared)]
+
+
+def _summed(
+    digest: str, metrics: SiteMetrics, nodes: Collection[int], detailed: Sequence[int]
+) -> dict[str, Any]:
+    counts = NoisedCounts(digest, *_sums(metrics, sorted(nodes)))
+    if metrics.details and detailed:
+        given = [metrics.given[node] for node in detailed]
+        details = tuple(sum_details(metrics.details, given, 0.0)[1].tolist())
+        part = _sums(metrics, detailed) if len(detailed) < len(nodes) else None
+        counts = replace(counts, details=details, detailed=part)
+    return asdict(counts)
+
+
+def _sums(metrics: SiteMetrics, nodes: Sequence[int]) -> tuple[float, float, float]:
+    """Correct, total and their noise."""
+    counts = [metrics.given[node] for node in nodes]
     correct, total = sum(one.correct for one in counts), sum(one.total for one in counts)
-    noise = metrics.noise_on_counts * math.sqrt(len(counts))
-    details: tuple[float, ...] = ()
-    if metrics.details and all(one.details for one in counts):
-        details = tuple(sum_details(metrics.details, counts, 0.0)[1].tolist())
-    return asdict(NoisedCounts(digest, correct, total, noise, details))
+    return correct, total, metrics.noise_on_counts * math.sqrt(len(counts))

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -13,7 +13,11 @@ class NoisedCounts:
     ``correct`` and ``total`` are sums over sites, each with noise of standard deviation ``noise``
     (0 where the plan adds none; for n sites that each add theirs, sqrt(n) times that of one).
     ``digest`` is the component that was evaluated, and ``details`` what the kind of its task has
-    besides (``models.kinds.details``), or none.
+    besides (``models.kinds.details``), or none. ``detailed`` are correct, total and noise of those
+    sites that gave details; None: of all.
+
+    Raises:
+        TypeError: a value that is no number.
     """
 
     digest: str
@@ -21,6 +25,23 @@ class NoisedCounts:
     total: float
     noise: float
     details: tuple[float, ...] = ()
+    detailed: tuple[float, float, float] | None = None
+
+    def __post_init__(self) -> None:
+        alone = (self.correct, self.total, self.noise)
+        for value in (*alone, *self.details, *(() if self.detailed is None else self.detailed)):
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                raise TypeError(f"{value!r} is no number")
+        if self.detailed is not None and len(self.detailed) != len(alone):
+            raise TypeError(f"detailed={self.detailed!r} is not of three numbers")
+
+    @property
+    def beside_details(self) -> "NoisedCounts":
+        """Those of the sites that gave details, which alone may be compared with these."""
+        if self.detailed is None:
+            return self
+        correct, total, noise = self.detailed
+        return replace(self, correct=correct, total=total, noise=noise, detailed=None)
 
     @property
     def accuracy(self) -> float:

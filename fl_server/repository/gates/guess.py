@@ -81,6 +81,7 @@ def _beside(counts: NoisedCounts, task: Task) -> tuple[BesideGuess, Estimate | N
         return f"task.kind={task.kind.name} has no details of an evaluation"
     if len(counts.details) != len(details.weights_M):
         return "the counts have no details (evaluation.details=true)"
+    counts = counts.beside_details
     if counts.total <= 3 * counts.noise:
         return _FEW
     sums_M, noise_M = np.array(counts.details), (counts.noise / details.weights_M) ** 2

@@ -41,6 +41,7 @@ class Told:
         details = details_of(task) if task else None
         if task is None or details is None or len(counts.details) != len(details.weights_M):
             return Told()
+        counts = counts.beside_details
         sums_M = np.array(counts.details)
         noise_M = (counts.noise / details.weights_M) ** 2
         windows = Estimate(counts.total, counts.noise)
