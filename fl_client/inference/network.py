@@ -44,6 +44,12 @@ MOST_STATE = 1 << 18
 MOST_PLACES = 1 << 24
 """Of an axis along which the largest value is answered: so far 32 bits count exactly."""
 _NUMBERS = ("float32", "float64", "float16", "int8", "int16", "int32", "int64", "uint8", "bool")
+
+
+class Unanswered(InvalidData):
+    """A network had no answer to a question that fits it, in its time: the network's own fault."""
+
+
 _REMEDY = "Publish one whose description is that of its file"
 
 
@@ -92,17 +98,21 @@ class Network:
         with a first axis of 1; of several all their numbers in a row. ``state`` None: zeros.
 
         Raises:
-            InvalidData: they do not fit, or can't be computed with in ``seconds``.
+            InvalidData: they do not fit.
+            Unanswered: they can't be computed with in ``seconds``, or leave no state.
         """
         state = self.zeros if state is None else state
         given = {**self._filled(values), **state, **self._constants}
         following = list(self.spec.state.values())
-        found = self._model.run(given, [*self._answers, *following], seconds)
+        try:
+            found = self._model.run(given, [*self._answers, *following], seconds)
+        except InvalidData as error:
+            raise Unanswered(error.value, error.rule, error.remedy) from error
         carried = {name: found[output] for name, output in self.spec.state.items()}
         for name, array in carried.items():
             if array.shape != self.zeros[name].shape or not np.isfinite(array).all():
                 rule = f"gave a state {name!r} that is not finite, or of another shape"
-                raise InvalidData("the network", rule, "The next window begins with none")
+                raise Unanswered("the network", rule, "The next window begins with none")
         rows = [self._row(name, found[name]) for name in self._answers]
         return np.concatenate(rows), carried
 

@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 
 from fl_client.inference.engine import Engine
-from fl_client.inference.network import Network
+from fl_client.inference.network import Network, Unanswered
 from fl_client.inference.onnx_model import Tensor
 from fl_client.inference.slots import ModelSlot
 from fl_client.inference.states import States
+from fl_client.inference.tally import Asked, speaks_against
 from fl_client.inference.trial import network_trial
 from fl_common.components.network import NetworkSpec
 from fl_common.configuration.rules import above, require
@@ -29,15 +30,6 @@ from fl_common.functions.asked import Asker
 from fl_common.vocabulary import Floats, NamedArrays
 
 _logger = logging.getLogger(__name__)
-
-
-@dataclass
-class Asked:
-    """What was asked since it was drained: questions, answers that are not finite, and seconds."""
-
-    questions: int = 0
-    failed: int = 0
-    seconds: float = 0.0
 
 
 @dataclass
@@ -192,16 +184,23 @@ class BoxNetworks:
             began = time.perf_counter()
             try:
                 row = _asked(placed, placed.digest, network, asker, values, seconds)
-            except InvalidData:
+            except InvalidData as error:
                 self.questions[name, "refused"] += 1
+                took = time.perf_counter() - began
+                told = isinstance(error, Unanswered)
+                if told and speaks_against(values, took, seconds, self._usual(name)):
+                    placed.asked.note(took, failed=True)
                 raise
             self.questions[name, "answered"] += 1
             self.seconds[name] += (took := time.perf_counter() - began)
-            asked = placed.asked
-            asked.questions += 1
-            asked.failed += int(not np.isfinite(row).all())
-            asked.seconds += took
+            failed = not np.isfinite(row).all() and bool(np.isfinite(values).all())
+            placed.asked.note(took, failed=failed)
             return row
+
+    def _usual(self, name: str) -> float | None:
+        """Seconds of an answer; None: there was none."""
+        answered = self.questions[name, "answered"]
+        return self.seconds[name] / answered if answered else None
 
     def drain(self, name: str) -> tuple[str | None, Asked]:
         """The digest that serves, and what was asked of it since the last call."""
@@ -219,15 +218,14 @@ class BoxNetworks:
         return {name: self._shown(name, placed) for name, placed in self._placed.items()}
 
     def _shown(self, name: str, placed: _Placed) -> dict[str, Any]:
-        status, network = placed.engine.status(), placed.network
-        answered = self.questions[name, "answered"]
+        status, network, usual = placed.engine.status(), placed.network, self._usual(name)
         return {
             "digest": status.digest,
             "trouble": status.trouble,
             "megabytes": network.spec.megabytes if network else None,
-            "answered": answered,
+            "answered": self.questions[name, "answered"],
             "refused": self.questions[name, "refused"],
-            "milliseconds": 1000 * self.seconds[name] / answered if answered else None,
+            "milliseconds": None if usual is None else 1000 * usual,
             "states": len(placed.states),
             "begun": dict(placed.states.begun),
         }

@@ -168,6 +168,22 @@ def test_a_version_that_fails_gives_way_to_the_one_before(world: World, boxes: l
     assert box.live(2) == [8, 16]
 
 
+def test_a_version_that_can_t_compute_gives_way_to_the_one_before(
+    world: World, boxes: list[Box]
+) -> None:
+    """Its function is told an error, which is none of the function's."""
+    function_released(world)
+    released(world, counting())
+    boxes.append(box := Box(world))
+    box.follower.poll()
+    box.live(5)
+    released(world, counting(raises=True))
+    box.follower.poll()
+    assert box.live(2) == []
+    assert [one["version"] for one in box.status()["failed"]] == ["2"]
+    assert box.live(2) == [8, 16]
+
+
 @pytest.mark.parametrize(
     ("network", "words"),
     [

@@ -23,10 +23,11 @@ ENGINE = {
 }  # fmt: skip
 
 
-def counting(factor: float = 1.0, broken: bool = False) -> bytes:
+def counting(factor: float = 1.0, broken: bool = False, raises: bool = False) -> bytes:
     """``total`` (1, 1) is ``factor * sum(x) * k`` and the state (1, 1), whose next value it is.
 
-    ``x`` is (N, any), and ``k`` an int64. A ``broken`` one gives NaN where the sum is above 100.
+    ``x`` is (N, any), and ``k`` an int64. A ``broken`` one gives NaN where the sum is above 100,
+    and one that ``raises`` can compute with no window but zeros.
     """
     numbers = [
         helper.make_tensor("factor", TensorProto.FLOAT, [], [factor]),
@@ -49,6 +50,9 @@ def counting(factor: float = 1.0, broken: bool = False) -> bytes:
             helper.make_node("Where", ["large", "nan", "raw"], ["total"]),
             helper.make_node("Identity", ["raw"], ["next"]),
         ]
+    if raises:
+        place = helper.make_node("Cast", ["sum"], ["place"], to=TensorProto.INT64)
+        nodes[1:1] = [place, helper.make_node("Gather", ["axes", "place"], ["found"])]
     graph = helper.make_graph(
         nodes,
         "counting",

@@ -8,6 +8,7 @@ import pytest
 
 from fl_client.inference import states
 from fl_client.inference.networks import BoxNetworks
+from fl_client.inference.tally import speaks_against
 from fl_client.node.assembly.asked import check_names
 from fl_common.errors import InvalidConfiguration, InvalidData, NoModel
 from tests.support.networks import STEP_NS, asked, counting, networks_in, placed, spec
@@ -149,6 +150,31 @@ def test_a_state_that_this_box_would_begin_anew_each_time_is_refused(one: BoxNet
     with pytest.raises(InvalidData, match="a window each 2 ms, and this box makes one each 1 ms"):
         one.check_fits("one", spec(hop=2))
     one.check_fits("one", spec(hop=2, inputs=["x", "s"], shapes=[[1], [1]], state={}))
+
+
+@pytest.mark.parametrize(
+    ("value", "took", "usual", "speaks"),
+    [
+        (1.0, 0.5, None, True),
+        (1.0, 1.0, None, False),
+        (1.0, 1.0, 0.1, True),
+        (1.0, 1.0, 0.5, False),
+        (float("nan"), 0.5, 0.1, False),
+        (float("inf"), 1.0, 0.1, False),
+    ],
+)
+def test_a_function_that_asks_no_numbers_or_leaves_no_time_blames_no_network(
+    value: float, took: float, usual: float | None, speaks: bool
+) -> None:
+    assert speaks_against(np.array([value], np.float32), took, 1.0, usual) is speaks
+
+
+def test_an_answer_to_no_numbers_is_no_failure(one: BoxNetworks) -> None:
+    with pytest.raises(InvalidData, match="not finite"):
+        asked(one, "one", 0, value=float("inf"), stream="a")
+    asked(one, "one", 1, value=1.0, stream="b")
+    counted = one.drain("one")[1]
+    assert (counted.questions, counted.failed) == (1, 0)
 
 
 @pytest.mark.parametrize(
