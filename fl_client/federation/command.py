@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from fl_common.configuration.addresses import endpoint
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import SWITCH, Config, require
 from fl_common.errors import InvalidConfiguration
 from fl_common.programs import command_line
 from fl_common.programs.confinement import private_folder
@@ -90,6 +90,8 @@ def _responder(config: Config) -> Any:
         config["federation"],
         build(config["task"], at="task"),
     )
+    tells = config["components"]["tell_versions"]
+    require("components.tell_versions", tells, SWITCH)
     box = Box(
         home,
         config["name"],
@@ -99,7 +101,7 @@ def _responder(config: Config) -> Any:
         _build_policy(config),
         build(config["retention"], at="retention"),
         time.time,
-        config["components"]["tell_versions"],
+        tells,
         trial_of(config["engine"]),
     )
     counter = federation["ledger_counter"]

@@ -12,14 +12,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from fl_client.release.health import release_health
-from fl_common.configuration.rules import Config, Rule, require
+from fl_common.configuration.rules import SWITCH, Config, require
 from fl_common.errors import JoinTheDotsError
 from fl_common.files.keys import SigningKey
 from fl_common.wire.desk import write_request
 
 EVERY_S = 900.0
 _SECONDS = 10.0
-_SWITCH = Rule("must be true or false", lambda value: isinstance(value, bool))
 _logger = logging.getLogger(__name__)
 
 
@@ -36,7 +35,7 @@ class HealthTelling:
         healthy: Callable[[], bool],
         wait: Callable[[float], bool] | None = None,
     ) -> None:
-        require("federation.tell_health", federation["tell_health"], _SWITCH)
+        require("federation.tell_health", federation["tell_health"], SWITCH)
         self._name, self._federation, self._healthy = name, federation, healthy
         self._over = threading.Event()
         self._wait = wait or self._over.wait

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fl_common.configuration.rules import one_of, require
+from fl_common.configuration.rules import SWITCH, one_of, require
 from fl_common.errors import InvalidConfiguration
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ class PrivacyPolicy:
 
     def __post_init__(self) -> None:
         require("privacy.unit", self.unit, one_of(UNITS))
+        require("privacy.without_noise", self.without_noise, SWITCH)
         for name, value, bound in (
             ("epsilon", self.epsilon, math.inf),
             ("delta", self.delta, 1.0),

@@ -26,6 +26,8 @@ class Rule(NamedTuple):
 
 
 SECTION = Rule("must be a section, with names and values", lambda value: isinstance(value, Mapping))
+SWITCH = Rule("must be true or false", lambda value: isinstance(value, bool))
+"""A text is none: "false", as a variable of the environment has it, would be true."""
 TEXT = Rule("must be a text", lambda value: isinstance(value, str) and value != "")
 
 

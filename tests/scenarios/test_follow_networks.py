@@ -49,9 +49,8 @@ class Box:
 
     def __post_init__(self) -> None:
         home, troubles = self.world.folder / "site", Troubles()
-        self.asked = networks_in(
-            home, *self.networks, megabytes=self.megabytes, every_ns=self.every_ns
-        )
+        about = {"megabytes": self.megabytes, "every_ns": self.every_ns}
+        self.asked = networks_in(home, *self.networks, **about)
         host_limits = HostLimits(30.0, 256, GRANT.megabytes)
         self.host = HostProcess(home, host_limits, troubles, networks=self.asked.ask)
         self.running = Functions({}, self.host, failures_allowed=3)
@@ -171,7 +170,6 @@ def test_a_version_that_fails_gives_way_to_the_one_before(world: World, boxes: l
 def test_a_version_that_can_t_compute_gives_way_to_the_one_before(
     world: World, boxes: list[Box]
 ) -> None:
-    """Its function is told an error, which is none of the function's."""
     function_released(world)
     released(world, counting())
     boxes.append(box := Box(world))
@@ -225,7 +223,6 @@ def test_one_that_does_not_fit_the_box_serves_after_its_owner_has_set_it_up_othe
     box.follower.poll()
     box.follower.poll()
     assert not box.asked.serves("one")
-    assert len(box.status()["failed"]) == 1
     every_ns = network.get("hop", 1) * STEP_NS
     boxes.append(again := Box(world, functions=(), every_ns=every_ns))
     again.follower.poll()
@@ -257,7 +254,6 @@ def test_a_corrected_description_of_the_same_file_serves(world: World, boxes: li
     released(world, counting())
     box.follower.poll()
     assert box.asked.serves("one")
-    assert box.follower.trouble is None
 
 
 def test_a_wrong_description_of_a_good_file_leaves_the_good_one(
@@ -274,8 +270,6 @@ def test_a_wrong_description_of_a_good_file_leaves_the_good_one(
         assert box.live(1)
     assert "sets 'k'" in str(box.follower.trouble)
     assert [one["version"] for one in box.status()["good"]] == ["1"]
-    boxes.append(again := Box(world))
-    assert again.live(2) == [8, 16]
 
 
 def test_a_question_that_does_not_fit_fails_with_the_authors_line(

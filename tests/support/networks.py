@@ -35,6 +35,26 @@ def counting(factor: float = 1.0, broken: bool = False, raises: bool = False) ->
         helper.make_tensor("most", TensorProto.FLOAT, [], [100.0]),
         helper.make_tensor("nan", TensorProto.FLOAT, [], [float("nan")]),
     ]
+    graph = helper.make_graph(
+        _nodes(broken, raises),
+        "counting",
+        [
+            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "any"]),
+            helper.make_tensor_value_info("s", TensorProto.FLOAT, [1, 1]),
+            helper.make_tensor_value_info("k", TensorProto.INT64, []),
+        ],
+        [
+            helper.make_tensor_value_info("total", TensorProto.FLOAT, [1, 1]),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, [1, 1]),
+        ],
+        numbers,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.checker.check_model(model)
+    return bytes(model.SerializeToString())
+
+
+def _nodes(broken: bool, raises: bool) -> list[Any]:
     last = "raw" if broken else "total"
     nodes = [
         helper.make_node("ReduceSum", ["x", "axes"], ["sum"]),
@@ -53,23 +73,7 @@ def counting(factor: float = 1.0, broken: bool = False, raises: bool = False) ->
     if raises:
         place = helper.make_node("Cast", ["sum"], ["place"], to=TensorProto.INT64)
         nodes[1:1] = [place, helper.make_node("Gather", ["axes", "place"], ["found"])]
-    graph = helper.make_graph(
-        nodes,
-        "counting",
-        [
-            helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", "any"]),
-            helper.make_tensor_value_info("s", TensorProto.FLOAT, [1, 1]),
-            helper.make_tensor_value_info("k", TensorProto.INT64, []),
-        ],
-        [
-            helper.make_tensor_value_info("total", TensorProto.FLOAT, [1, 1]),
-            helper.make_tensor_value_info("next", TensorProto.FLOAT, [1, 1]),
-        ],
-        numbers,
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(model)
-    return bytes(model.SerializeToString())
+    return nodes
 
 
 def placed(slot: ModelSlot, folder: Path, content: bytes, **changes: Any) -> str:

@@ -9,7 +9,7 @@ from fl_client.home import MODEL, NETWORKS
 from fl_client.inference.asked import asked_engine
 from fl_client.inference.engine import Engine
 from fl_client.inference.networks import BoxNetworks
-from fl_common.configuration.rules import Config
+from fl_common.configuration.rules import SWITCH, Config, require
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.functions.asked import Numbers
 from fl_common.vocabulary import Task
@@ -55,6 +55,7 @@ def build_asked(config: Config, task: Task, engine: Engine) -> Asked:
     """
     node, values = config["components"], config["engine"]
     names = node["networks"]
+    require("components.own_model", node["own_model"], SWITCH)
     check_names(names, {node["model"] or task.name, MODEL} if node["own_model"] else set())
     if names and node["source"] is None:
         raise InvalidConfiguration(

@@ -69,7 +69,11 @@ def test_a_plan_for_a_weaker_unit_than_the_owners_is_refused() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"epsilon": 0.0}, {"epsilon": float("inf")}, {"delta": 1.0}, {"unit": "day"}, {"unit": None}],
+    [
+        *({"epsilon": 0.0}, {"epsilon": float("inf")}, {"delta": 1.0}),
+        *({"unit": "day"}, {"unit": None}),
+        *({"without_noise": "false"}, {"without_noise": None}),
+    ],
 )
 def test_demands_outside_their_range_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidConfiguration, match="privacy"):
