@@ -27,6 +27,7 @@ _WAVE = {(1, 16): "s16le", (3, 32): "f32le"}
 _EXTENSIBLE = 0xFFFE
 _EARLY = 0.9
 """A piece that begins before so much of the one before has passed has more samples than it may."""
+_SET_BACK_NS = 3600 * 10**9
 _MOST_ADDRESSES = 1000
 
 
@@ -121,11 +122,14 @@ class SoundDecoder:
     def _check_rate(self, address: str, first: int, count: int) -> None:
         """Refuse a piece that begins while the one before is still sounding.
 
-        One that comes again, or late, tells nothing.
+        One that comes again, or late, tells nothing; one that is an hour earlier is of a clock that
+        was set back, or the one before of a clock that was wrong.
         """
         length = round(count * 1e9 / self._rate_hz)
         before, length_before = self._ends.pop(address, (first, 0))
-        self._ends[address] = max((before, length_before), (first, length))
+        is_set_back = before - first > _SET_BACK_NS
+        newest = max((before, length_before), (first, length))
+        self._ends[address] = (first, length) if is_set_back else newest
         if len(self._ends) > _MOST_ADDRESSES:
             self._ends.popitem(last=False)
         if 0 < first - before < _EARLY * length_before:

@@ -109,6 +109,15 @@ def test_44_kilohertz_declared_as_16_is_refused_from_the_second_piece_on() -> No
         assert "rate: sampled at 44100 Hz, and 16000 Hz" in str(refusal(one, payload, "microphone"))
 
 
+def test_one_wrong_stamp_does_not_end_the_comparison_of_rates() -> None:
+    one = decoder()
+    one.decode_from("microphone", piece([0] * 1600, START + 10**18), FIELDS, START)
+    first, *others = pieces(44_100, 3)
+    one.decode_from("microphone", first, FIELDS, START)
+    for payload in others:
+        assert refusal(one, payload, "microphone").reason == "rate"
+
+
 @given(st.permutations(list(range(6))), st.floats(0.97, 1.03))
 def test_pieces_in_any_order_again_or_with_one_missing_are_taken(
     order: list[int], drift: float
