@@ -14,6 +14,7 @@ from rich.text import Text
 from fl_client.home import STORE
 from fl_client.store.database import open_store, store_in
 from fl_client.store.function_inbox import Letter, drop_letters, letters_in, retry_letters
+from fl_client.store.label_requests import keeps_no_windows
 from fl_common.errors import InvalidConfiguration
 from fl_common.functions.events import (
     Event,
@@ -60,7 +61,14 @@ def settle(home: Path, name: str | None, action: str) -> None:
 
 
 def _letters(home: Path) -> list[Letter]:
+    """All of them. Raises InvalidConfiguration where they are in the memory of the node alone."""
     with store_in(home) as connection:
+        if keeps_no_windows(connection):
+            raise InvalidConfiguration(
+                f"--home={home}",
+                "keeps letters in the node's memory alone (retain=none), where nobody sees them",
+                "See how many there are: fl-client status",
+            )
         return letters_in(connection)
 
 

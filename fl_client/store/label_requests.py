@@ -82,10 +82,19 @@ class LabelledTask(NamedTuple):
     cut: str
 
 
+def keeps_no_windows(connection: sqlite3.Connection) -> bool:
+    """Whether the box whose store this is has what is made of readings in memory alone."""
+    return _has_task(connection) and labelled_task(connection) is None
+
+
 def labelled_task(connection: sqlite3.Connection) -> LabelledTask | None:
     """That of the box whose store this is; None: none has run, or it keeps no windows."""
-    known = "SELECT 1 FROM sqlite_schema WHERE name = 'labelled_task'"
-    if connection.execute(known).fetchone() is None:
+    if not _has_task(connection):
         return None
     row = connection.execute("SELECT task, cut FROM labelled_task").fetchone()
     return LabelledTask(Task.from_fields(json.loads(row[0])), row[1]) if row else None
+
+
+def _has_task(connection: sqlite3.Connection) -> bool:
+    known = "SELECT 1 FROM sqlite_schema WHERE name = 'labelled_task'"
+    return connection.execute(known).fetchone() is not None
