@@ -123,6 +123,7 @@ class Rollout:
                 self._write(replace(record, trial=Trial(version, before)))
                 self._tell("taken", version, "runs on trial")
             self._put()
+            self._judge()  # what can't run here is told now, and not at the next poll
 
     def observe(self, file: str, seen: HealthCounts) -> None:
         """Add counts of the version with this ``file``; end its health window when it is over.

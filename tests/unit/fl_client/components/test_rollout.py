@@ -68,3 +68,33 @@ def test_counts_that_come_while_a_version_is_put_wait_and_are_judged(tmp_path: P
     assert not rollout.record.is_good(ONE)
     rollout.observe(ONE.file, HealthCounts(1, 0, 0.0))
     assert rollout.record.is_good(ONE), "two windows passed"
+
+
+class Refusing(Slow):
+    """A target that can't run a version that is put."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.why: str | None = None
+
+    def put(self, version: Version, standby: Version | None) -> None:
+        """Note that it can't."""
+        self.why = "asks for more than this box grants"
+
+    def runs(self, version: Version) -> bool:
+        """It does not."""
+        return False
+
+    def failure(self, version: Version) -> str | None:
+        """Why not."""
+        return self.why
+
+
+def test_what_can_not_run_here_is_told_when_it_is_taken_and_not_at_the_next_poll(
+    tmp_path: Path,
+) -> None:
+    rollout = Rollout("function f", Refusing(), tmp_path, Health(2, 0.05, 3.0, 3))
+    rollout.take(ONE)
+    assert rollout.record.trial is None
+    assert rollout.record.wanted is None
+    assert rollout.happened == {"taken": 1, "rolled_back": 1}
