@@ -22,7 +22,7 @@ def test_the_whole_way(alone: None, tmp_path: Path) -> None:
         ports = f"http: {{port: 0}}\nbroker: {{port: {broker.port}}}\n"
         (reader / "box.yaml").write_text(box.replace("8443", str(port)) + ports)
         play = ("simulate play", f"simulate play broker.port={broker.port}")
-        shown = typed(replaced(commands, play) + ledger, reader, seconds=540)
+        shown = typed(replaced(commands, play) + ledger, reader, seconds=1500)
     log = " ".join(shown.split())
     assert "version 1 had nothing to compare with at accuracy" in log, shown
     judged = re.search(r"version 2 (passed|FAILED) accuracy: ", log)
