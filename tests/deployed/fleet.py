@@ -150,7 +150,7 @@ class Cloud:
     def command(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Another command of ``fl-server`` on the same configuration."""
         return subprocess.run(
-            self.words(*words), cwd=ROOT, capture_output=True, text=True, timeout=120
+            self.words(*words), cwd=ROOT, capture_output=True, text=True, timeout=400
         )
 
     def pid(self, name: str) -> int:

@@ -42,7 +42,7 @@ def box(*arguments: str, token: str = "") -> subprocess.CompletedProcess[str]:
     """A command of ``fl-client``, with a token for its input."""
     return subprocess.run(
         [sys.executable, "-m", "fl_client", *arguments],
-        cwd=ROOT, input=token, capture_output=True, text=True, timeout=120,
+        cwd=ROOT, input=token, capture_output=True, text=True, timeout=400,
     )  # fmt: skip
 
 
