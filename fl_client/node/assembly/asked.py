@@ -73,7 +73,8 @@ def check_names(names: object, own: Collection[str]) -> None:
     """Raise InvalidConfiguration unless each is a name, and no other's; ``own`` are the model's."""
     if not isinstance(names, list | tuple):
         rule = "must be a list of names"
-        raise InvalidConfiguration(f"components.networks={names}", rule, f"Give such as [{names}]")
+        remedy = f"Give such as [{names}]" if isinstance(names, str) else "Give [] for none"
+        raise InvalidConfiguration(f"components.networks={names}", rule, remedy)
     for name in names:
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             rule = "must be a component's name: small letters, digits, dots, hyphens, underscores"

@@ -180,7 +180,8 @@ def test_an_answer_to_no_numbers_is_no_failure(one: BoxNetworks) -> None:
 @pytest.mark.parametrize(
     ("names", "words"),
     [
-        ("speech", "a list of names"),
+        ("speech", "a list of names. Give such as .speech."),
+        (None, "a list of names. Give .. for none"),
         (["speech", "speech"], "another model of this box"),
         (["own"], "another model of this box"),
         (["model"], "another model of this box"),
