@@ -64,19 +64,30 @@ def with_net(config: Config, task: Task, *, scaled: bool = False) -> tuple[Confi
     Its options are those of its file under conf/net. ``scaled``: a survey will find the scale.
 
     Raises:
-        InvalidConfiguration: no network, or no privacy.
+        InvalidConfiguration: no network, an option of one that is not chosen yet, or no privacy.
     """
     require("net", config["net"], PART)
     require("net._target_", config["net"]["_target_"], CLASS)
     require("privacy", config["privacy"], _PRIVACY)
     if config["net"]["_target_"] != AUTO:
         return config, None
+    _check_left(config["net"])
     private = config["privacy"].get("unit") != WITHOUT_DP
     choice = choose(task, private=private, scaled=scaled)
     file = files("conf").joinpath("net", f"{choice.name}.yaml")
     node = OmegaConf.to_container(OmegaConf.create(file.read_text("utf-8")))
     assert isinstance(node, dict)
     return {**config, "net": {**node, **choice.options}}, choice
+
+
+def _check_left(net: Mapping[str, object]) -> None:
+    """Refuse options of a network that ``net=auto`` has yet to choose: nothing would read them."""
+    for name in sorted(map(str, net.keys() - {"_target_"})):
+        raise InvalidConfiguration(
+            f"net.{name} with net=auto",
+            "is of a network, and which it is to be is not said",
+            f"Name it, as in net=mlp net.{name}=..., or leave net.{name} out",
+        )
 
 
 def build_plan(

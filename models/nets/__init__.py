@@ -6,6 +6,7 @@ and trains only the body. The exported model contains both.
 """
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from fl_common.configuration.keys import question
 from fl_common.errors import InvalidConfiguration, JoinTheDotsError
 from fl_common.plugins.installed import offer_of, offered
 from fl_common.plugins.kinds import NET
@@ -91,8 +93,14 @@ def make_net(net_class: type[Net], options: Mapping[str, Any], task: Task, seed:
             raise InvalidConfiguration(
                 f"net options {dict(options)}",
                 str(error),
-                f"See {net_class.__module__}.{net_class.__qualname__}",
+                f"{_meant(net_class, options)}See {net_class.__module__}.{net_class.__qualname__}",
             ) from error
+
+
+def _meant(net_class: type[Net], options: Mapping[str, Any]) -> str:
+    """``Did you mean net.hidden? ``, of an option that ``net_class`` does not take; or nothing."""
+    known = inspect.signature(net_class).parameters
+    return "".join(question(name, known, "net.") for name in options if name not in known)
 
 
 def _check_kind(net_class: type[Net], task: Task) -> None:

@@ -20,7 +20,7 @@ from simulate.world.tables.coverage import coverage_notes
 from simulate.world.tables.declaration import Declaration
 from simulate.world.tables.division import Division, divide
 from simulate.world.tables.marks import divide_normal, marks_in
-from simulate.world.tables.numbers import declared_once, numbers_of
+from simulate.world.tables.numbers import declared_kind, declared_once, numbers_of
 from simulate.world.tables.opened import open_table
 from simulate.world.tables.over_time import (
     ahead_of,
@@ -96,7 +96,7 @@ class Arrays(LazyWorld):
         self.scale_source = scaling.source
         numbers = scaling.center, scaling.scale, scaling.source == PUBLIC
         given = Declaration(name, labels, channels, units, rate_hz, *numbers, windows_per_reading)
-        known, spec = _known(given, kinds.declared(**kind), declared)
+        known, spec = _known(given, declared_kind(kind), declared)
         about = (path, site, label, known.channels, missing, known.center)
         rows, spec, named = _read(*about, spec, known.labels)
         found = known.completed(rows.labels if named else None, rows.channels)

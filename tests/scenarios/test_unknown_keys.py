@@ -35,6 +35,12 @@ CASES = [
     (["+data.paths=1"], ["Did you mean data.path?"]),
     (["engine=live", "+engine.second=1"], ["Did you mean engine.seconds?"]),
     (["data.path=own.npz"], ["data.path=own.npz: is not read by this task"]),
+    (
+        ["net=auto", "+net.hidden=[8]"],
+        ["net.hidden with net=auto: is of a network, and", "net=mlp"],
+    ),
+    (["net=mlp", "+net.hiden=[8]"], ["Mlp", "argument 'hiden'. Did you mean net.hidden?"]),
+    (["task=arrays", "+task.knd=anomaly"], ["key task.knd: is not known. Did you mean kind?"]),
     (["task=arrays", "data.root=folder"], ["data.root=folder: is not read by this task"]),
     (["training=3"], ["training=3: must be the name of an option, such as cohort, opacus"]),
     (["engine=true"], ["engine=true: must be the name of an option"]),

@@ -1,13 +1,24 @@
 """Numbers that are learnt in place of labels: checked."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fl_common.configuration.kinds import constructed
 from fl_common.errors import InvalidConfiguration, InvalidData
 from fl_common.vocabulary import Floats, KindSpec, Task
-from models.kinds import kind_of
+from models.kinds import declared, kind_of
+
+
+def declared_kind(section: Mapping[str, Any]) -> KindSpec:
+    """The kind of the section ``task`` of a configuration.
+
+    Raises:
+        InvalidConfiguration: a key that is not known, or a value that the kind can't have.
+    """
+    return constructed("task", declared, section)
 
 
 def declared_once(given: KindSpec, in_file: KindSpec) -> KindSpec:
