@@ -7,7 +7,8 @@ inside the wall. Run as a program, this module is the second.
 import hashlib
 import json
 import logging
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,9 +40,9 @@ class Trial:
 
     ``needs`` are those that its component's imports stand for; None of source text, which runs in
     the shared runner. ``failures`` are cases that are not as expected, and ``wrong`` tells of the
-    first. ``fuel`` is the most that a call took, ``seconds`` are those of each call, and ``digest``
-    is the SHA-256 of all that was found, remembered and logged. ``missing`` are parts of the wall
-    that this machine can't build.
+    first. ``fuel`` is the most that a call took. ``seconds`` are the processor's for each call: it
+    does not matter what else the machine does. ``digest`` is the SHA-256 of all that was found,
+    remembered and logged. ``missing`` are parts of the wall that this machine can't build.
     """
 
     imports: list[str]
@@ -82,6 +83,19 @@ def compiled_for(folder: FunctionFolder, limits: ChildLimits) -> Path:
     return path
 
 
+class Timed:
+    """A function whose calls take the seconds of the processor, in place of those on the wall."""
+
+    def __init__(self, function: Any) -> None:
+        self._function = function
+
+    def call(self, event: Event, state: Any, model: Model = no_model) -> Outcome:
+        """See ``OpenFunction``."""
+        began = time.thread_time()
+        outcome: Outcome = self._function.call(event, state, model)
+        return replace(outcome, seconds=time.thread_time() - began)
+
+
 class Shaping:
     """A shape as a function whose one event is its window."""
 
@@ -111,7 +125,7 @@ def _answer(request: bytes) -> bytes:
     program = program_at(folder.spec, folder.source, Path(compiled))
     function = function_of(folder.spec, program)
     is_shape = folder.spec.world == "shape"
-    tried = try_cases(Shaping(function) if is_shape else function, cases)
+    tried = try_cases(Timed(Shaping(function) if is_shape else function), cases)
     needs = needs_of(program.component) if program.source is None else None
     trial = _trial(imports_of(program.component), needs, tried, missing)
     return json.dumps(asdict(trial)).encode()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -13,7 +14,9 @@ import pytest
 
 from fl_common.components.description import Component, Kind
 from fl_common.errors import InvalidConfiguration
-from fl_common.functions.trial import try_function
+from fl_common.functions.events import Event, Tick
+from fl_common.functions.sandbox.outcome import Outcome
+from fl_common.functions.trial import Timed, try_function
 from fl_common.programs.limited_child import ChildLimits
 from fl_server.repository.gates.function import describe_function
 from fl_server.repository.promotion import promote, required_gates, unmet
@@ -104,6 +107,19 @@ def test_a_shipped_function_passes_every_gate(world: World, name: str) -> None:
     assert {*IN_GATES} <= {*required}
     assert failed(world, component) == set()
     assert promote(world.repository(), Kind.FUNCTION, name, None, required) == component
+
+
+class Waits:
+    """A function that is kept waiting for a second, as by other processes."""
+
+    def call(self, event: Event, state: Any, model: Any) -> Outcome:
+        time.sleep(1)
+        return Outcome((), state, (), None, 0, 1.0)
+
+
+def test_what_a_call_waits_for_a_processor_is_no_part_of_its_latency() -> None:
+    waited = Timed(Waits()).call(Tick(0), {})
+    assert 0 < waited.seconds < 0.5
 
 
 def test_each_shipped_function_is_on_the_page() -> None:
