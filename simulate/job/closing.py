@@ -76,7 +76,7 @@ class Closing:
         facts = {"rounds": len(results), "sites": prepared.sites, "metrics": metrics}
         component = prepared.publication.publish(plan, prepared.net, spent, proof, facts)
         keep_comparison(self.home.counts, last.get("compared"), component)
-        doubts = doubts_of(outcome, plan.task)
+        doubts = doubts_of(outcome, plan.task, is_noised=plan.privacy.guarantee is not None)
         for line in filter(None, (carrier.await_model(component), *doubts)):
             listener.tell(line)
         ending = self._ending(run, proof, component, doubts)

@@ -11,16 +11,13 @@ from simulate.report.confusion import confusion_of
 from simulate.report.results import Outcome
 from simulate.world import TestSet
 
-_REMEDY = (
-    "Under DP few windows may drown in the noise: try more sites, more windows on each or a larger"
-    " epsilon; else more rounds or another training.learning_rate"
-)
+_REMEDY = "Try more rounds, more windows or another training.learning_rate"
 _REMEDIES = {
-    FORECAST: "Try longer windows, more rounds or a larger epsilon; some series can't be told"
-    " ahead",
+    FORECAST: "Try longer windows or more rounds; some series can't be told ahead",
     ANOMALY: "What it learnt of normal windows does not set anomalies apart: try more windows, more"
-    " rounds, a larger epsilon or net=one_class",
+    " rounds or net=one_class",
 }
+_UNDER_DP = "Under DP few windows may drown in the noise: try more sites, or a larger epsilon"
 _DRAWN = 4
 """Forecasts that the report draws."""
 _SHOWN = 2000
@@ -48,8 +45,8 @@ def metrics_of(outcome: Outcome, task: Task) -> dict[str, float]:
     return {**outcome.measures, "loss": outcome.loss, **guess}
 
 
-def doubts_of(outcome: Outcome, task: Task) -> tuple[str, ...]:
-    """What a person should know of a model that is no better than a guess."""
+def doubts_of(outcome: Outcome, task: Task, *, is_noised: bool) -> tuple[str, ...]:
+    """What a person should know of a model that is no better than a guess, and what to try."""
     kind, guess = kind_of(task), outcome.guess
     if guess is None or not guess.reaches(kind, outcome.measures):
         return ()
@@ -57,7 +54,7 @@ def doubts_of(outcome: Outcome, task: Task) -> tuple[str, ...]:
     own, other = (first.shown(each[first.name]) for each in (outcome.measures, guess.measures))
     return (
         f"the model is no better than {guess.says}: {first.title} {own}, and {other} by that."
-        f" {_REMEDIES.get(task.kind.name, _REMEDY)}",
+        f" {_REMEDIES.get(task.kind.name, _REMEDY)}{f'. {_UNDER_DP}' if is_noised else ''}",
     )
 
 

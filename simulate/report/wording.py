@@ -99,9 +99,11 @@ def points_text(difference: float, *, sign: bool = True) -> str:
 
 
 def loss_text(loss: float | None) -> str:
-    """A loss as ``0.412`` (or ``12.3``, ``1.2e+05``); "not finite" where it has run away."""
+    """A loss as ``0.41``, ``12.3``, ``0.0012`` or ``1.2e+05``; "not finite" if it has run away."""
     if not _is_known(loss):
         return "not finite"
+    if 0 < loss < 0.1:
+        return f"{loss:.2g}"
     return _three_digits(loss) if loss < 1000 else f"{loss:.1e}"
 
 

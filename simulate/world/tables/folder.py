@@ -23,6 +23,9 @@ _WITHOUT_SITE = re.compile(r"part-\d+|data-\d+-of-\d+|\d+-of-\d+")
 """Files of Spark, Hugging Face and the like are pieces of one table."""
 
 
+_NAMED_SITES = "sites have the names of the files, or of the folders that they lie in"
+
+
 class JoinedTable:
     """The rows of ``parts``, each a table with what its place says of all of its rows.
 
@@ -46,6 +49,7 @@ class JoinedTable:
         )
         self.notes: Sequence[str] = [
             *notes,
+            *([_NAMED_SITES] if SITE in self._given else ()),
             *dict.fromkeys(chain(*(table.notes for table, _ in parts))),
         ]
 

@@ -85,10 +85,12 @@ def test_a_run_says_so_where_its_model_is_no_better(name: str) -> None:
         )  # fmt: skip
         test = TestSet(windows, np.zeros(20, np.int64), ("p",))
         outcome = outcome_of(predictions(name, predicted_N), test, TASKS[name])
-        doubts = doubts_of(outcome, TASKS[name])
+        doubts = doubts_of(outcome, TASKS[name], is_noised=False)
         assert bool(doubts) == is_doubtful
         if doubts:
             assert f"no better than {kind.guess}" in doubts[0]
+            assert "epsilon" not in doubts[0]
+            assert "epsilon" in doubts_of(outcome, TASKS[name], is_noised=True)[0]
 
 
 def right(name: str, truth_N: NDArray[Any]) -> NDArray[Any]:

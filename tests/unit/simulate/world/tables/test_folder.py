@@ -45,7 +45,10 @@ def test_a_file_is_a_site_by_its_name(
     own = world(tmp_path)
     assert own.sites == ("lathe", "press")
     assert np.array_equal(own.windows(0).values, X[:8].astype(np.float32))
-    assert own.notes[0] == "1 other files of the folder are left out: README.txt"
+    assert own.notes[:2] == (
+        "1 other files of the folder are left out: README.txt",
+        "sites have the names of the files, or of the folders that they lie in",
+    )
 
 
 @pytest.mark.parametrize("place", ["{part}.csv", "{part}/all.csv", "all/{part}.csv"])
