@@ -78,6 +78,14 @@ class Facts:
         """Whether a column says the site."""
         return self.rows.site_N is not None
 
+    @property
+    def only_tested(self) -> tuple[str, ...]:
+        """Sites of which a column of the split holds out every row: none of them trains."""
+        if (held_out_N := self.rows.held_out_N) is None or not self.has_sites:
+            return ()
+        trains = {self.sites[place] for place in np.unique(self.site_of_N[~held_out_N])}
+        return tuple(name for name in self.sites if name not in trains)
+
     def as_json(self) -> Mapping[str, Any]:
         """The facts, without the rows themselves."""
         return {
@@ -86,6 +94,7 @@ class Facts:
             "sites": dict(zip(self.sites, self.rows_of_site, strict=True))
             if self.has_sites
             else None,
+            "sites_for_test_alone": list(self.only_tested),
             "labels": {
                 label: {"rows": int(rows.sum()), "sites": int((rows > 0).sum())}
                 for label, rows in zip(self.labels, self.rows_of.T, strict=True)

@@ -30,7 +30,10 @@ def show(
         by_site = [
             (name, str(rows)) for name, rows in zip(facts.sites, facts.rows_of_site, strict=True)
         ]
-        _section(output, counted(len(facts.sites), "site"), ("site", "rows"), by_site)
+        title = counted(len(facts.sites), "site")
+        if tested := len(facts.only_tested):
+            title += f", {tested:,} of them for the test alone"
+        _section(output, title, ("site", "rows"), by_site)
     if facts.labelled:
         _labels(output, facts)
     channels = [

@@ -190,6 +190,19 @@ def test_what_a_run_would_refuse_is_told(
     assert says in last["what"]
 
 
+def test_persons_of_the_test_alone_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No site of a run is theirs."""
+    content = columns()
+    content["split"] = ["test" if who == "p3" else "train" for who in content["person"]]
+    path = written(tmp_path, content)
+    assert told(capsys, path, status=0)["sites_for_test_alone"] == ["p3"]
+    assert world_of(configure("task=arrays", f"data.path={path}")).sites == ("p0", "p1", "p2")
+    check([path])
+    assert "4 sites, 1 of them for the test alone" in capsys.readouterr().out
+
+
 def test_rows_without_a_label_or_a_site_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
