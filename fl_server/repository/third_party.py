@@ -12,7 +12,8 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.programs.limited_child import ChildLimits
 from models.onnx.content import check_model
-from models.onnx.example import EXAMPLE, MOST_BYTES
+from models.onnx.example import EXAMPLE
+from models.onnx.golden import MOST_BYTES
 from models.onnx.trial import example_of
 
 

@@ -19,12 +19,10 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.vocabulary import NamedArrays
 from models.onnx.content import check_model, names_of
-from models.onnx.golden import NUMPY_OF, open_model, words_of
+from models.onnx.golden import MOST_BYTES, NUMPY_OF, open_model, words_of
 
 EXAMPLE = "example.npz"
 """The file of a component that holds its example."""
-MOST_BYTES = 1 << 30
-"""Of an example's arrays."""
 _OPSET = 21
 """Of which the reference implementation has every operator."""
 _INPUT, _OUTPUT = "input.", "output."

@@ -12,6 +12,8 @@ from models.onnx.content import check_model
 from models.onnx.runtime import onnxruntime
 
 _WIDEST, _STEP = 3000, 1000.0
+MOST_BYTES = 1 << 30
+"""Of the arrays that a model is tried with."""
 NUMPY_OF: Mapping[str, DTypeLike] = {
     "tensor(float)": np.float32,
     "tensor(double)": np.float64,

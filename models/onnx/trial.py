@@ -18,8 +18,8 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.programs.limited_child import ChildLimits, answer_confined, run_confined
 from fl_common.vocabulary import NamedArrays
-from models.onnx.example import MOST_BYTES, Example, by_reference, by_runtime, drawn_inputs
-from models.onnx.golden import model_run, open_model, seconds_of, words_of
+from models.onnx.example import Example, by_reference, by_runtime, drawn_inputs
+from models.onnx.golden import MOST_BYTES, model_run, open_model, seconds_of, words_of
 
 _MODULE = "models.onnx.trial"
 _OUT_OF_MEMORY = ("bad_alloc", "MemoryError", "Failed to allocate", "Unable to allocate")

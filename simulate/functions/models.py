@@ -10,7 +10,7 @@ from fl_common.components.network import NetworkSpec
 from fl_common.errors import InvalidData
 from fl_common.functions.asked import Model, Numbers
 from fl_common.vocabulary import Task
-from fl_server.repository.catalogue.adding import how_asked
+from fl_server.repository.catalogue.asking import how_asked
 from fl_server.repository.catalogue.recipe import Recipe
 from fl_server.repository.catalogue.shelf import recipe_with
 from models.metadata import read_metadata

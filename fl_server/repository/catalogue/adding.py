@@ -15,11 +15,12 @@ from fl_common.errors import InvalidData
 from fl_common.files.packed import read_npz
 from fl_common.programs.limited_child import ChildLimits
 from fl_common.vocabulary import NamedArrays
+from fl_server.repository.catalogue.asking import how_asked
 from fl_server.repository.catalogue.recipe import Recipe, Right
 from fl_server.repository.third_party import as_component
 from models.metadata import properties_in
 from models.onnx.content import check_model
-from models.onnx.example import MOST_BYTES
+from models.onnx.golden import MOST_BYTES
 from models.onnx.trial import RUNTIME, outputs_of
 
 RECIPE = "recipe.yaml"
@@ -57,28 +58,6 @@ def as_recipe_says(
             if recipe.labels and not isinstance(recipe.labels, str):
                 described |= {"labels": list(recipe.labels)}
             yield files, described
-
-
-def how_asked(recipe: Recipe, content: bytes) -> dict[str, Any]:
-    """The part ``network`` of its description: how a box asks it.
-
-    Empty where it has a task, and a box gives it its windows.
-    """
-    if "task" in properties_in(check_model(content)):
-        return {}
-    example = read_npz(recipe.example, MOST_BYTES)
-    asked = {
-        "inputs": list(recipe.inputs),
-        "shapes": [list(example[name].shape) for name in recipe.inputs],
-        "state": dict(recipe.state),
-        "constants": dict(recipe.constants),
-        "rate_hz": recipe.needs.rate_hz,
-        "hop": recipe.needs.hop,
-        "megabytes": recipe.limits.megabytes,
-    }
-    if recipe.largest:
-        asked["largest"] = list(recipe.largest)
-    return {"network": asked}
 
 
 def _check_labels(recipe: Recipe, content: bytes) -> None:

@@ -26,6 +26,12 @@ def test_a_program_tells_its_commands_without_what_one_of_them_needs(program: st
 
 
 @pytest.mark.slow
+def test_a_function_is_served_without_what_an_image_of_a_box_lacks() -> None:
+    lacking = {"torch", "opacus", "flwr", "scipy", "onnx", "ray", "plotly", "pyarrow", "PIL"}
+    assert not lacking & modules_after("simulate.functions.serving, simulate.functions.models")
+
+
+@pytest.mark.slow
 def test_a_site_s_link_keeps_the_memory_of_what_it_does_not_need() -> None:
     link = "fl_client.__main__, fl_client.configuration, fl_client.federation.build"
     heavy = {
