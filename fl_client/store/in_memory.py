@@ -26,7 +26,9 @@ RESTART = "restart"
 """The reason of the loss of messages that were in memory alone."""
 _MADE = "CREATE TABLE IF NOT EXISTS "
 _ON_DISK = "spool_count"
-_OF_READINGS = ("spool", "windows", "unshaped", "annotations")
+_OF_LABELS = ("annotations", "annotations_withdrawn", "left_out")
+"""They tell what was seen or heard, and when."""
+_OF_READINGS = ("spool", "windows", "unshaped", *_OF_LABELS)
 
 
 def open_kept(path: Path, *, in_memory: bool) -> sqlite3.Connection:

@@ -10,6 +10,7 @@ from fl_client.sensors import Annotation
 from fl_client.store.database import reading
 from fl_client.store.in_memory import open_kept
 from fl_client.store.label_requests import LabelRequests, labelled_task
+from fl_client.store.left_out import LeftOut, leave_out
 from fl_client.store.unshaped import Unshaped
 from fl_client.store.windows import WindowStore
 from fl_client.windows import Window
@@ -29,12 +30,18 @@ def test_labels_are_in_memory_as_the_windows_are(tmp_path: Path) -> None:
         assert labelled_task(connection) is None
 
 
-def test_labels_on_disk_are_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize("table", ["annotations", "annotations_withdrawn", "left_out"])
+def test_intervals_on_disk_are_named(tmp_path: Path, table: str) -> None:
     path = tmp_path / "site.sqlite"
     with closing(open_kept(path, in_memory=False)) as connection:
         windows = WindowStore(connection, TASK, SLICING, 0.7)
-        windows.annotate([Annotation("1", T0, T0 + 10**9, TASK.labels[0])])
-    with pytest.raises(InvalidConfiguration, match="store has annotations of before"):
+        if table == "left_out":
+            leave_out(connection, LeftOut("", "1", T0, T0 + 10**9))
+        else:
+            windows.annotate([Annotation("1", T0, T0 + 10**9, TASK.labels[0])])
+        if table == "annotations_withdrawn":
+            windows.withdraw("", "1")
+    with pytest.raises(InvalidConfiguration, match=f"store has {table} of before"):
         open_kept(path, in_memory=True)
 
 
