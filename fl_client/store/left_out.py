@@ -31,7 +31,8 @@ class LeftOut:
 def leave_out(connection: sqlite3.Connection, one: LeftOut) -> None:
     """Keep one, in the store of a box that may run meanwhile."""
     with transaction(connection):
-        _create(connection)
+        for statement in filter(str.strip, SCHEMA.split(";")):
+            connection.execute(statement)
         row = (one.stream, one.id, one.from_ns, one.to_ns)
         connection.execute("INSERT INTO left_out VALUES (?, ?, ?, ?)", row)
 
@@ -39,7 +40,6 @@ def leave_out(connection: sqlite3.Connection, one: LeftOut) -> None:
 def take_in(connection: sqlite3.Connection, stream: str, name: str) -> None:
     """Drop the one of this id, whose windows are used again."""
     with transaction(connection):
-        _create(connection)
         connection.execute("DELETE FROM left_out WHERE stream = ? AND id = ?", (stream, name))
 
 
@@ -70,11 +70,6 @@ def used(connection: sqlite3.Connection, stream: str, span_ns: int) -> str:
 def forget(connection: sqlite3.Connection, oldest_ns: int) -> None:
     """Drop those that ended before ``oldest_ns``; part of the caller's transaction."""
     connection.execute("DELETE FROM left_out WHERE to_ns < ?", (oldest_ns,))
-
-
-def _create(connection: sqlite3.Connection) -> None:
-    for statement in filter(str.strip, SCHEMA.split(";")):
-        connection.execute(statement)
 
 
 def _is_there(connection: sqlite3.Connection) -> bool:

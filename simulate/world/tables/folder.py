@@ -21,8 +21,6 @@ from simulate.world.tables.splits import SPLIT, SPLITS
 SITE = "site"
 _WITHOUT_SITE = re.compile(r"part-\d+|data-\d+-of-\d+|\d+-of-\d+")
 """Files of Spark, Hugging Face and the like are pieces of one table."""
-
-
 _NAMED_SITES = "sites have the names of the files, or of the folders that they lie in"
 
 
