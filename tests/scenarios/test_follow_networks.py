@@ -154,12 +154,18 @@ def test_a_network_waits_until_its_owner_has_named_its_function(
     assert not box.asked.serves("one")
 
 
-def test_a_version_that_fails_gives_way_to_the_one_before(world: World, boxes: list[Box]) -> None:
+def box_with_a_good_one(world: World, boxes: list[Box]) -> Box:
+    """Its function asks the first version, which has passed its trial."""
     function_released(world)
     released(world, counting())
     boxes.append(box := Box(world))
     box.follower.poll()
     box.live(5)
+    return box
+
+
+def test_a_version_that_fails_gives_way_to_the_one_before(world: World, boxes: list[Box]) -> None:
+    box = box_with_a_good_one(world, boxes)
     released(world, counting(factor=1000.0, broken=True))
     box.follower.poll()
     box.live(5)
@@ -170,11 +176,7 @@ def test_a_version_that_fails_gives_way_to_the_one_before(world: World, boxes: l
 def test_a_version_that_can_t_compute_gives_way_to_the_one_before(
     world: World, boxes: list[Box]
 ) -> None:
-    function_released(world)
-    released(world, counting())
-    boxes.append(box := Box(world))
-    box.follower.poll()
-    box.live(5)
+    box = box_with_a_good_one(world, boxes)
     released(world, counting(raises=True))
     box.follower.poll()
     assert box.live(2) == []
@@ -233,11 +235,7 @@ def test_one_that_does_not_fit_the_box_serves_after_its_owner_has_set_it_up_othe
 def test_a_good_one_that_has_no_room_any_more_comes_back_with_the_room(
     world: World, boxes: list[Box]
 ) -> None:
-    function_released(world)
-    released(world, counting())
-    boxes.append(box := Box(world))
-    box.follower.poll()
-    box.live(5)
+    box_with_a_good_one(world, boxes)
     boxes.append(small := Box(world, megabytes=100))
     small.follower.poll()
     assert "does not fit beside" in str(small.asked.troubles()["one"])
@@ -259,11 +257,7 @@ def test_a_corrected_description_of_the_same_file_serves(world: World, boxes: li
 def test_a_wrong_description_of_a_good_file_leaves_the_good_one(
     world: World, boxes: list[Box]
 ) -> None:
-    function_released(world)
-    released(world, counting())
-    boxes.append(box := Box(world))
-    box.follower.poll()
-    box.live(5)
+    box = box_with_a_good_one(world, boxes)
     released(world, counting(), network={"constants": {"k": 1.5}})
     for _ in range(2):
         box.follower.poll()
